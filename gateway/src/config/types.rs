@@ -1,0 +1,196 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Secret;
+
+/// The configuration, checked: no later code meets a value that breaks a rule.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub store: StoreConfig,
+    pub plugins: Plugins,
+    pub conversations: Conversations,
+    pub media: Media,
+    pub delivery: Delivery,
+    pub api_keys: BTreeMap<String, ApiKey>,
+    pub backends: BTreeMap<String, Backend>,
+    pub channels: BTreeMap<String, Channel>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `listen`, default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// `public_url`: scheme, host and port as providers and backends reach it; no path. Default `http://` + listen.
+    pub public_url: Url,
+    /// `drain_timeout`: how long a shutdown waits for work in hand. Default `30s`.
+    pub drain_timeout: Duration,
+    /// `request_timeout`: from the first byte to the end of a request's body, and for its headers. Default `15s`.
+    pub request_timeout: Duration,
+    /// `request_bytes_max`: body of a request to a channel or the API. Default `4MiB`.
+    pub request_bytes_max: usize,
+    /// `connections_max`: open at once. Default 4096.
+    pub connections_max: usize,
+    /// `requests_max`: to one channel in hand at once; more get 503. Default 256.
+    pub channel_requests_max: usize,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// `engine`: `sqlite` is the only one yet.
+    pub engine: Engine,
+    /// `path`: a directory. Default `data`.
+    pub path: PathBuf,
+    /// `retention`: interactions older than this are removed; at least the 7 days during which duplicates are told. Default `90d`.
+    pub retention: Duration,
+}
+
+/// Store engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+}
+
+/// `[plugins]`
+#[derive(Clone, Debug)]
+pub struct Plugins {
+    /// `directory`: every `*.wasm` in it. Default `target/plugins`.
+    pub directory: PathBuf,
+    /// `[plugins.limits]`
+    pub limits: Limits,
+}
+
+/// `[plugins.limits]`: for one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// `memory`: all linear memories together. Default `64MiB`, at most `256MiB`.
+    pub memory: usize,
+    /// `cpu`: time on a processor. Default `500ms`.
+    pub cpu: Duration,
+    /// `wall`: with everything it waits for. Default `20s`.
+    pub wall: Duration,
+    /// `output`: bytes that it hands to the host in one call. Default `8MiB`.
+    pub output: usize,
+    /// `log_lines`: Default 100.
+    pub log_lines: u32,
+    /// `http_requests`: Default 16.
+    pub http_requests: u32,
+    /// `http_response`: bytes kept of one response. Default `4MiB`.
+    pub http_response: usize,
+    /// `kv_bytes`: all values of one channel. Default `1MiB`.
+    pub kv_bytes: usize,
+    /// `kv_keys`: Default 10000.
+    pub kv_keys: usize,
+    /// `concurrency`: calls at once, over all plugins. Default 64.
+    pub concurrency: usize,
+    /// `quarantine`: requests kept for one channel whose adapter failed on them. Default 10000.
+    pub quarantine: usize,
+}
+
+/// `[conversations]`
+#[derive(Clone, Debug)]
+pub struct Conversations {
+    /// `idle`: after that long without an interaction the next one opens a new conversation. Default `24h`.
+    pub idle: Duration,
+}
+
+/// `[media]`
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// `bytes_max`: of one file. Default `25MiB`.
+    pub bytes_max: u64,
+    /// `content_types`: what is stored; `image/*` matches all of a kind. Default: everything.
+    pub content_types: Vec<String>,
+    /// `url_lifetime`: how long an address inside an event is valid. Default `24h`.
+    pub url_lifetime: Duration,
+}
+
+/// `[delivery]`
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// `retries`: pauses before the second, third, ... attempt; after the last one a dead letter.
+    /// Default: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
+    pub retries: Vec<Duration>,
+}
+
+/// `[api.keys.NAME]`
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    pub key: Secret,
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// What an API key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Send; read messages, interactions, events, channels and media.
+    Messages,
+    /// Read and link contacts.
+    Contacts,
+    /// Everything else: dead letters, raw requests.
+    Admin,
+}
+
+/// `[backends.NAME]`
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// `url`: http or https; private addresses are allowed, since the operator typed it.
+    pub url: Url,
+    /// `secret`: Standard Webhooks: `whsec_` + base64 of 24 to 64 bytes.
+    pub secret: Secret,
+    /// `timeout`: Default `15s`.
+    pub timeout: Duration,
+    /// `concurrency`: deliveries at once. Default 16.
+    pub concurrency: usize,
+}
+
+/// `[channels.NAME]`
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// `adapter`: manifest id of the plugin.
+    pub adapter: String,
+    /// `settings`: checked against the plugin's schema once it is loaded.
+    pub settings: Map<String, Value>,
+    /// `secrets`: by slot.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `grants`
+    pub grants: Grants,
+    /// `on_uncertain`: a provider may or may not have taken a message. Default `resend`.
+    pub on_uncertain: OnUncertain,
+    /// `concurrency`: sends at once. Default 8.
+    pub concurrency: usize,
+}
+
+/// `grants` of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// `hosts`: `api.example.com`, `*.example.com`, or `127.0.0.1:9000`. Only an entry with a port allows a private or
+    /// loopback address and plain http.
+    pub hosts: Vec<HostPattern>,
+}
+
+/// One granted host, lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern {
+    /// Without the `*.`.
+    pub host: String,
+    /// Any name below `host`, not `host` itself.
+    pub wildcard: bool,
+    pub port: Option<u16>,
+}
+
+/// What to do when nobody knows whether a message went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUncertain {
+    /// Send again: it may arrive twice.
+    Resend,
+    /// Give up into a dead letter and let a person decide: it may not have arrived.
+    Hold,
+}

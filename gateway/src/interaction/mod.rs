@@ -1,0 +1,17 @@
+//! The one format: what happened, between whom, on which channel.
+//!
+//! Knows neither wire formats of providers nor of plugins nor of the store; those are converted at their edges.
+
+mod event;
+mod identity;
+mod part;
+mod status;
+mod time;
+
+pub use event::{
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, Interaction, Kind, Message,
+};
+pub use identity::{Identity, InvalidIdentity};
+pub use part::{ChoiceOption, ChoicesStyle, MediaKind, Part};
+pub use status::{Reason, ReasonCode, Status, StatusChange};
+pub use time::Time;

@@ -1,0 +1,8 @@
+//! Omnigate: one gateway between every customer channel and every contact center.
+//!
+//! Everything that happens becomes an interaction, is accepted (understood, attributed, written down) and then
+//! delivered (to whoever must hear of it). `ARCHITECTURE.md` tells how the rooms fit together.
+
+pub mod config;
+pub mod interaction;
+pub mod store;
