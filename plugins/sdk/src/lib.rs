@@ -1,0 +1,57 @@
+//! What an adapter needs to translate between one provider and Omnigate.
+//!
+//! Implement [`Channel`] for a unit struct and name it in [`channel!`] together with its manifest. Every call runs in a
+//! fresh instance: nothing survives but what is kept in [`kv`]. Events are returned, not emitted: they are appended together, and
+//! the reply is given only then. Secrets are used by the name of their slot and never seen.
+#![warn(missing_docs)]
+
+#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all)]
+#[doc(hidden)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/channel"],
+        world: "omnigate:channel/full-channel",
+        pub_export_macro: true,
+        default_bindings_module: "omnigate_plugin::bindings",
+        additional_derives: [PartialEq],
+        generate_all,
+    });
+}
+
+mod channel;
+mod content;
+mod fault;
+pub mod http;
+pub mod kv;
+mod log;
+mod request;
+pub mod secrets;
+
+pub use bindings::exports::omnigate::channel::adapter::{
+    Author, Consent, Deletion, Edit, Event, IdentityChange, Inbound, Outbound, Outcome, Reaction, Receipt, Referral, Reply,
+    Request, Status, Typing, Unsupported,
+};
+pub use bindings::exports::omnigate::channel::session::{Opening, State, Step};
+pub use bindings::exports::omnigate::channel::signals::Signal;
+pub use bindings::omnigate::host::{clock, entropy, socket, uploads};
+pub use bindings::omnigate::types::types::{
+    Choice, ChoiceOption, Choices, ChoicesStyle, ContactCard, Content, Context, DeliveryState, Extension, Fault, FaultKind, Header,
+    Identity, Location, Media, MediaKind, MediaSource, Part, Reason, ReasonCode, RichText, Template,
+};
+pub use channel::Channel;
+pub use log::{debug, error, info, warn};
+pub use request::{Form, decode_base64, decode_hex, header};
+pub use serde_json::{self, Value, json};
+
+#[doc(hidden)]
+pub use log::install_panic_hook;
+
+/// What an implementation begins with.
+pub mod prelude {
+    pub use crate::{
+        Author, Channel, Content, Context, DeliveryState, Event, Fault, FaultKind, Form, Identity, Inbound, Media, MediaKind,
+        MediaSource, Outbound, Outcome, Part, Reason, ReasonCode, Receipt, Reply, Request, RichText, Signal, Status, Value, channel,
+        http, json, kv, secrets,
+    };
+    pub use serde::{Deserialize, Serialize};
+}
