@@ -64,7 +64,10 @@ macro_rules! channel {
             use $crate::bindings::exports::omnigate::channel as exports;
 
             impl exports::adapter::Guest for Exported {
-                fn handle_request(ctx: $crate::Context, request: $crate::Request) -> Result<$crate::Outcome, $crate::Fault> {
+                fn handle_request(
+                    ctx: $crate::Context,
+                    request: $crate::Request,
+                ) -> Result<$crate::Outcome, $crate::Fault> {
                     $crate::install_panic_hook();
                     <$adapter as $crate::Channel>::handle_request(&ctx, request)
                 }
@@ -100,7 +103,11 @@ macro_rules! channel {
                     <$adapter as $crate::Channel>::open(&ctx, opening)
                 }
 
-                fn frame(ctx: $crate::Context, state: $crate::State, frame: String) -> Result<$crate::Step, $crate::Fault> {
+                fn frame(
+                    ctx: $crate::Context,
+                    state: $crate::State,
+            frame: String,
+                ) -> Result<$crate::Step, $crate::Fault> {
                     $crate::install_panic_hook();
                     <$adapter as $crate::Channel>::frame(&ctx, state, &frame)
                 }

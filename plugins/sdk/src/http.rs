@@ -5,8 +5,8 @@ use std::ops::Range;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use crate::bindings::omnigate::host::http::{Basic, Credential, HttpError, Named, Request, Response};
 use crate::bindings::omnigate::host::http as host;
+pub use crate::bindings::omnigate::host::http::{Basic, Credential, HttpError, Named, Request, Response};
 use crate::{Fault, Header};
 
 /// A GET request.
@@ -118,7 +118,9 @@ impl Response {
 
 fn fault(error: HttpError) -> Fault {
     match error {
-        HttpError::Denied(rule) => Fault::rejected(crate::ReasonCode::ProviderError, format!("the request is not allowed: {rule}")),
+        HttpError::Denied(rule) => {
+            Fault::rejected(crate::ReasonCode::ProviderError, format!("the request is not allowed: {rule}"))
+        }
         HttpError::Timeout => Fault::uncertain("the provider did not answer in time"),
         HttpError::Dns => Fault::unavailable("the provider's name cannot be resolved"),
         HttpError::Connect => Fault::unavailable("the provider cannot be reached"),

@@ -1,7 +1,7 @@
 //! A small memory that outlives the call; one for each channel.
 
-pub use crate::bindings::omnigate::host::kv::{Entry, KvError, delete, get};
 use crate::bindings::omnigate::host::kv;
+pub use crate::bindings::omnigate::host::kv::{Entry, KvError, delete, get};
 
 /// Keeps a value, whatever was there; for `ttl_ms` milliseconds or for ever. Durable when it returns.
 ///

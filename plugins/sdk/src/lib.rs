@@ -27,16 +27,16 @@ mod log;
 mod request;
 pub mod secrets;
 
-pub use bindings::exports::omnigate::channel::adapter::{
-    Author, Consent, Deletion, Edit, Event, IdentityChange, Inbound, Outbound, Outcome, Reaction, Receipt, Referral, Reply,
-    Request, Status, Typing, Unsupported,
-};
+pub use bindings::exports::omnigate::channel::adapter::{Author, Outbound, Outcome, Receipt, Reply, Request};
 pub use bindings::exports::omnigate::channel::session::{Opening, State, Step};
 pub use bindings::exports::omnigate::channel::signals::Signal;
+pub use bindings::omnigate::channel::events::{
+    Consent, Deletion, Edit, Event, IdentityChange, Inbound, Reaction, Referral, Status, Typing, Unsupported,
+};
 pub use bindings::omnigate::host::{clock, entropy, socket, uploads};
 pub use bindings::omnigate::types::types::{
-    Choice, ChoiceOption, Choices, ChoicesStyle, ContactCard, Content, Context, DeliveryState, Extension, Fault, FaultKind, Header,
-    Identity, Location, Media, MediaKind, MediaSource, Part, Reason, ReasonCode, RichText, Template,
+    Choice, ChoiceOption, Choices, ChoicesStyle, ContactCard, Content, Context, DeliveryState, Extension, Fault,
+    FaultKind, Header, Identity, Location, Media, MediaKind, MediaSource, Part, Reason, ReasonCode, RichText, Template,
 };
 pub use channel::Channel;
 pub use log::{debug, error, info, warn};
@@ -49,9 +49,9 @@ pub use log::install_panic_hook;
 /// What an implementation begins with.
 pub mod prelude {
     pub use crate::{
-        Author, Channel, Content, Context, DeliveryState, Event, Fault, FaultKind, Form, Identity, Inbound, Media, MediaKind,
-        MediaSource, Outbound, Outcome, Part, Reason, ReasonCode, Receipt, Reply, Request, RichText, Signal, Status, Value, channel,
-        http, json, kv, secrets,
+        Author, Channel, Content, Context, DeliveryState, Event, Fault, FaultKind, Form, Identity, Inbound, Media,
+        MediaKind, MediaSource, Outbound, Outcome, Part, Reason, ReasonCode, Receipt, Reply, Request, RichText, Signal,
+        Status, Value, channel, http, json, kv, secrets,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -1,7 +1,7 @@
 //! Secrets by the name of their slot.
 
-pub use crate::bindings::omnigate::host::secrets::{Algorithm, SecretError};
 use crate::bindings::omnigate::host::secrets;
+pub use crate::bindings::omnigate::host::secrets::{Algorithm, SecretError};
 use crate::{Fault, FaultKind};
 
 /// A key that the gateway made for this channel, for what only this channel reads again.
