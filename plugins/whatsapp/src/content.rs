@@ -1,10 +1,14 @@
 //! What a message says, as parts.
 
-use omnigate_plugin::{Choice, ContactCard, Extension, Location, Media, MediaKind, MediaSource, Part, serde_json};
-use serde::Serialize;
+use omnigate_plugin::{
+    Choice, ContactCard, Extension, Location, Media, MediaKind, MediaSource, Part, Value, json, serde_json,
+};
 use serde_json::value::RawValue;
 
 use crate::wire::{self, Card, Message, text};
+
+/// Parts that the gateway takes in one message.
+const CARDS_MAX: usize = 100;
 
 /// `None` for what is not understood.
 pub(crate) fn parts(message: &Message<'_>) -> Option<Vec<Part>> {
@@ -16,8 +20,8 @@ pub(crate) fn parts(message: &Message<'_>) -> Option<Vec<Part>> {
         "voice" => media(MediaKind::Voice, message)?,
         "document" => media(MediaKind::File, message)?,
         "sticker" => media(MediaKind::Sticker, message)?,
-        "location" => vec![location(message.location.as_ref()?)],
-        "contacts" => message.contacts.as_ref()?.iter().map(card).collect(),
+        "location" => vec![location(message.location.as_ref()?)?],
+        "contacts" => message.contacts.as_ref().filter(|cards| cards.len() <= CARDS_MAX)?.iter().map(card).collect(),
         "interactive" => vec![interactive(message)?],
         "button" => vec![button(message.button.as_ref()?)],
         "order" => order(message.order?),
@@ -41,12 +45,16 @@ fn media(kind: MediaKind, message: &Message<'_>) -> Option<Vec<Part>> {
     })])
 }
 
-fn location(location: &wire::Location<'_>) -> Part {
-    Part::Location(Location {
-        latitude: location.latitude,
-        longitude: location.longitude,
-        name: text(location.name.as_ref()).map(str::to_owned),
-        address: text(location.address.as_ref()).map(str::to_owned),
+/// `None` for a place that is not on earth.
+fn location(location: &wire::Location<'_>) -> Option<Part> {
+    let is_place = location.latitude.abs() <= 90.0 && location.longitude.abs() <= 180.0;
+    is_place.then(|| {
+        Part::Location(Location {
+            latitude: location.latitude,
+            longitude: location.longitude,
+            name: text(location.name.as_ref()).map(str::to_owned),
+            address: text(location.address.as_ref()).map(str::to_owned),
+        })
     })
 }
 
@@ -84,24 +92,14 @@ fn button(button: &wire::Button<'_>) -> Part {
     Part::Choice(Choice { id, title })
 }
 
-/// The answer of a flow, its JSON taken out of the string that it comes in.
+/// The answer of a flow, its JSON taken out of the string that it comes in. A person made it: what is no JSON, or too deep, stays a string.
 fn form(reply: &wire::FormReply<'_>) -> Part {
-    #[derive(Serialize)]
-    struct Form<'a> {
-        name: Option<&'a str>,
-        body: Option<&'a str>,
-        response: Option<&'a RawValue>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        response_json: Option<&'a str>,
+    let mut form = json!({ "name": text(reply.name.as_ref()), "body": text(reply.body.as_ref()) });
+    match serde_json::from_str::<Value>(&reply.response_json) {
+        Ok(response) => form["response"] = response,
+        Err(_) => form["response_json"] = (*reply.response_json).into(),
     }
-    let response = serde_json::from_str(&reply.response_json).ok();
-    let form = Form {
-        name: text(reply.name.as_ref()),
-        body: text(reply.body.as_ref()),
-        response,
-        response_json: response.is_none().then_some(&reply.response_json),
-    };
-    extension("nfm_reply", &serde_json::to_string(&form).unwrap_or_default())
+    extension("nfm_reply", &form.to_string())
 }
 
 fn order(order: &RawValue) -> Vec<Part> {
