@@ -4,8 +4,6 @@
 //! name hide their number. A user id is unique inside a business portfolio, which no webhook names; its scope is therefore the WhatsApp business
 //! account, the `id` of the webhook's entry.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
 mod account;
 mod content;
 mod delivery;
