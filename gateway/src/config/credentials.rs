@@ -89,7 +89,7 @@ impl<'a> Section<'a> {
 
 fn from_env(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     match env(name) {
-        None => Err(format!("environment variable {name} is not set: set it before the gateway starts")),
+        None => Err(format!("environment variable {name} is not set (or not UTF-8): set it before the gateway starts")),
         Some(value) if value.is_empty() => Err(format!("environment variable {name} is empty")),
         Some(value) => Ok(value),
     }

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn grants(pattern: &str, url: &str) -> bool {
-        pattern.parse::<HostPattern>().unwrap().covers(&Url::parse(url).unwrap())
+        pattern.parse::<HostPattern>().is_ok_and(|host| Url::parse(url).is_ok_and(|url| host.covers(&url)))
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::file::read_text;
-use super::place::{Lines, key_lines, parent};
+use super::place::{Lines, element_path, join, key_lines, parent};
 use super::read::{KnownKey, Reading, Section};
 use super::{Config, ConfigErrors, Problem, sections, syntax};
 
@@ -28,6 +28,16 @@ impl Loaded {
     pub fn locate(&self, path: &str) -> Option<usize> {
         let around = std::iter::successors(Some(path), |path| parent(path));
         around.filter_map(|path| self.lines.get(path).copied()).next()
+    }
+
+    /// Path of a channel's setting from its JSON pointer (RFC 6901) below `settings`, such as `/imap/port` or `/list/1`.
+    pub fn settings_path(&self, channel: &str, pointer: &str) -> String {
+        let settings = join(&join("channels", channel), "settings");
+        pointer.split('/').skip(1).fold(settings, |path, token| {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            let element = token.parse().ok().map(|index| element_path(&path, index));
+            element.filter(|element| self.lines.contains_key(element)).unwrap_or_else(|| join(&path, &token))
+        })
     }
 
     /// Gives a problem that was found later (settings against a plugin's schema) its file and line.

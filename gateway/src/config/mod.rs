@@ -19,6 +19,7 @@ mod sections;
 mod syntax;
 mod types;
 mod units;
+mod values;
 
 pub use load::Loaded;
 pub use problem::{ConfigErrors, Problem};

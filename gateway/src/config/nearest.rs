@@ -17,8 +17,16 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let name = name.to_lowercase().replace('-', "_");
-    let distance = |word: &str| damerau_levenshtein(&name, word);
+    let turned = in_order(&name);
+    let distance = |word: &str| damerau_levenshtein(&name, word).min(damerau_levenshtein(&turned, &in_order(word)));
     known.iter().copied().filter(|word| distance(word) <= typos_max(word)).min_by_key(|word| distance(word))
+}
+
+/// The words of a name in one order, so that `max_connections` is near `connections_max`.
+fn in_order(name: &str) -> String {
+    let mut words: Vec<&str> = name.split('_').collect();
+    words.sort_unstable();
+    words.join("_")
 }
 
 /// Typing errors after which a word can still be told: more for longer words.
@@ -35,6 +43,7 @@ mod tests {
         let known = ["url", "secret", "timeout", "concurrency"];
         assert_eq!(suggestion("secrt", &known), "did you mean \"secret\"?");
         assert_eq!(suggestion("Timeuot", &known), "did you mean \"timeout\"?");
+        assert_eq!(suggestion("max-conections", &["connections_max"]), "did you mean \"connections_max\"?");
         assert_eq!(suggestion("colour", &known), "known here: url, secret, timeout, concurrency");
         assert_eq!(suggestion(&"s".repeat(1 << 20), &["s"]), "known here: s");
     }

@@ -105,7 +105,7 @@ pub(super) fn names_secret(name: &str) -> bool {
 fn hides(path: &str, value: &str) -> bool {
     let in_secrets = path.split('.').any(|segment| segment == "secrets");
     let last = path.rsplit('.').next().unwrap_or(path);
-    let has_credentials = value.contains("://") && value.contains('@');
+    let has_credentials = value.contains(':') && value.contains('@');
     in_secrets || names_secret(last) || has_credentials || value.contains("whsec_")
 }
 

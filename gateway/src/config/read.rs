@@ -1,19 +1,16 @@
-//! Reads one table after another, notes every problem, and remembers which keys were asked for.
+//! Reads one table after another, notes every problem, and remembers which keys were asked for. What stands in a
+//! table is read by `values` and `credentials`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::Duration;
 
-use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::place::{Lines, element_path, join};
+use super::nearest;
+use super::place::{Lines, join};
 use super::problem::Problem;
-use super::units::{COUNT, DURATION, SIZE, Unit};
-use super::{json, nearest};
 
 /// A key that the gateway knows, for whoever documents it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +37,7 @@ impl Reading<'_> {
         self.problems.borrow_mut().push(problem.at(self.file, line));
     }
 
-    fn line_of<T>(&self, spanned: &Spanned<T>) -> usize {
+    pub(super) fn line_of<T>(&self, spanned: &Spanned<T>) -> usize {
         self.lines.line(spanned.span().start)
     }
 }
@@ -96,63 +93,6 @@ impl<'a> Section<'a> {
         result
     }
 
-    /// A text that follows `rule`, whose error is the rule in words.
-    pub(super) fn text<T>(&self, key: &'static str, rule: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        self.document(key, None);
-        self.text_of(&self.typed(key)?, rule)
-    }
-
-    /// A list of texts that follow `rule`.
-    pub(super) fn texts<T>(
-        &self,
-        key: &'static str,
-        length: RangeInclusive<usize>,
-        rule: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<Vec<T>> {
-        self.list(key, length, |element| self.text_of(element, &rule))
-    }
-
-    /// A list of durations.
-    pub(super) fn durations(
-        &self,
-        key: &'static str,
-        length: RangeInclusive<usize>,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Vec<Duration>> {
-        let range = millis(*range.start())..=millis(*range.end());
-        self.list(key, length, |element| self.measure(element, &DURATION, &range).map(Duration::from_millis))
-    }
-
-    /// A whole number.
-    pub(super) fn count(&self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> usize {
-        self.bounded(key, &COUNT, default, range) as usize
-    }
-
-    /// A number of bytes.
-    pub(super) fn size(&self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> usize {
-        self.bounded(key, &SIZE, default, range) as usize
-    }
-
-    /// A duration.
-    pub(super) fn duration(&self, key: &'static str, default: Duration, range: RangeInclusive<Duration>) -> Duration {
-        let range = millis(*range.start())..=millis(*range.end());
-        Duration::from_millis(self.bounded(key, &DURATION, millis(default), range))
-    }
-
-    /// A table that is passed on as JSON.
-    pub(super) fn json(&self, key: &'static str) -> Map<String, Value> {
-        self.document(key, None);
-        let Some((typed, table)) = self.typed(key).and_then(|typed| self.table_of(typed)) else {
-            return Map::new();
-        };
-        let mut bad = Vec::new();
-        let object = json::object(table, &typed.path, &mut bad);
-        for json::NoJson { path, value, rule } in bad {
-            self.refuse_value(&Typed { path, line: self.reading.line_of(value), value }, rule);
-        }
-        object
-    }
-
     /// The table below `key`; `read` gets an empty one where there is none.
     pub(super) fn table<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> T {
         let found = self.typed(key).and_then(|typed| self.table_of(typed));
@@ -179,7 +119,7 @@ impl<'a> Section<'a> {
             .collect()
     }
 
-    /// What stands below `key`, by names that follow `name_rule`.
+    /// What stands below `key`, by name. A name that breaks `name_rule` is noted and does not hide what is wrong below it.
     pub(super) fn entries(
         &self,
         key: &'static str,
@@ -188,14 +128,16 @@ impl<'a> Section<'a> {
         let Some((typed, table)) = self.typed(key).and_then(|typed| self.table_of(typed)) else {
             return Vec::new();
         };
-        let entry = |(name, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
-            let name: &Spanned<toml::de::DeString<'a>> = name;
+        let mut entries = Vec::with_capacity(table.len());
+        for (name, value) in table {
             let path = join(&typed.path, name.get_ref());
-            let typed = Typed { path, line: self.reading.line_of(name), value };
-            let checked = name_rule(name.get_ref()).map_err(|rule| self.refuse_name(&typed, &rule));
-            checked.ok().map(|name| (name, typed))
-        };
-        table.iter().filter_map(entry).collect()
+            let entry = Typed { path, line: self.reading.line_of(name), value };
+            if let Err(rule) = name_rule(name.get_ref()) {
+                self.refuse_name(&entry, &rule);
+            }
+            entries.push((name.get_ref().to_string(), entry));
+        }
+        entries
     }
 
     /// Keys without which the table means nothing, each with a way out.
@@ -264,54 +206,8 @@ impl<'a> Section<'a> {
         Some(Typed { path: join(&self.path, key), line: self.reading.line_of(name), value })
     }
 
-    fn bounded(&self, key: &'static str, unit: &Unit, default: u64, range: RangeInclusive<u64>) -> u64 {
-        self.document(key, Some([default, *range.start(), *range.end()].map(unit.show)));
-        self.typed(key).and_then(|typed| self.measure(&typed, unit, &range)).unwrap_or(default)
-    }
-
-    fn measure(&self, typed: &Typed<'_>, unit: &Unit, range: &RangeInclusive<u64>) -> Option<u64> {
-        let amount = (unit.read)(typed.value.get_ref()).map_err(|rule| self.refuse_value(typed, rule)).ok()?;
-        let amount_or_rule = match amount {
-            _ if amount < i128::from(*range.start()) => {
-                Err(format!("must be at least {}", (unit.show)(*range.start())))
-            }
-            _ if amount > i128::from(*range.end()) => Err(format!("must be at most {}", (unit.show)(*range.end()))),
-            _ => u64::try_from(amount).map_err(|error| error.to_string()),
-        };
-        amount_or_rule.map_err(|rule| self.refuse_value(typed, &rule)).ok()
-    }
-
-    fn text_of<T>(&self, typed: &Typed<'_>, rule: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let text = typed.value.get_ref().as_str().ok_or_else(|| "must be text in quotes".to_owned());
-        text.and_then(rule).map_err(|rule| self.refuse_value(typed, &rule)).ok()
-    }
-
-    fn list<T>(
-        &self,
-        key: &'static str,
-        length: RangeInclusive<usize>,
-        read: impl Fn(&Typed<'a>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        self.document(key, None);
-        let typed = self.typed(key)?;
-        let Some(elements) = typed.value.get_ref().as_array() else {
-            self.refuse_value(&typed, "must be a list: [\"...\", \"...\"]");
-            return None;
-        };
-        if !length.contains(&elements.len()) {
-            let rule = format!("must have {} to {} entries, not {}", length.start(), length.end(), elements.len());
-            self.refuse_value(&typed, &rule);
-            return None;
-        }
-        let element = |(index, value)| {
-            let path = element_path(&typed.path, index);
-            read(&Typed { path, line: self.reading.line_of(value), value })
-        };
-        Some(elements.iter().enumerate().filter_map(element).collect())
-    }
-
     /// The table that was typed. What else was typed is not shown: it may be a secret in the wrong place.
-    fn table_of(&self, typed: Typed<'a>) -> Option<(Typed<'a>, &'a DeTable<'a>)> {
+    pub(super) fn table_of(&self, typed: Typed<'a>) -> Option<(Typed<'a>, &'a DeTable<'a>)> {
         match typed.value.get_ref() {
             DeValue::Table(table) => return Some((typed, table)),
             DeValue::Array(_) => self.refuse_name(&typed, "must be one table, [...] or { ... }, not a list of them"),
@@ -335,8 +231,4 @@ impl<'a> Section<'a> {
         let typed = self.table.and_then(|table| table.get_key_value(key));
         typed.map(|(name, _)| self.reading.line_of(name)).or(self.line)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,7 @@
 //! Errors of TOML itself, with the line and a caret below the spot.
 
+use std::collections::BTreeMap;
+
 use toml::de::Error;
 
 use super::place::Lines;
@@ -17,21 +19,31 @@ pub(super) fn is_readable(errors: &[Error]) -> bool {
     errors.iter().all(|error| error.message() == "duplicate key")
 }
 
-/// The first error of each line.
+/// The first error of each line, in the order of the file.
 pub(super) fn problems(errors: &[Error], lines: &Lines<'_>, file: &str) -> Vec<Problem> {
-    let mut found: Vec<Problem> = errors.iter().map(|error| problem(error, lines, file)).collect();
-    found.dedup_by_key(|problem| problem.line());
-    found.truncate(PROBLEMS_MAX);
-    found
+    let mut first_of_line = BTreeMap::new();
+    for error in errors {
+        let line = error.span().map(|span| lines.line(span.start));
+        first_of_line.entry(line).or_insert(error);
+    }
+    let shown = first_of_line.into_iter().take(PROBLEMS_MAX);
+    shown.map(|(line, error)| problem(error, lines, line).at(file, line)).collect()
 }
 
-fn problem(error: &Error, lines: &Lines<'_>, file: &str) -> Problem {
-    let problem = Problem::new("", None, format!("not TOML: {}", error.message()));
-    let Some(span) = error.span() else {
-        return problem.at(file, None);
+fn problem(error: &Error, lines: &Lines<'_>, line: Option<usize>) -> Problem {
+    let (Some(line), Some(span)) = (line, error.span()) else {
+        return Problem::new("", None, format!("not TOML: {}", error.message()));
     };
-    let line = lines.line(span.start);
-    problem.at(file, Some(line)).with_excerpt(excerpt(lines, line, span.start, span.end))
+    let message = error.message().trim_end_matches(", expected nothing");
+    let hint = if lacks_quotes(lines.content(line)) { "; text, durations and sizes stand in quotes" } else { "" };
+    let problem = Problem::new("", None, format!("not TOML: {message}{hint}"));
+    problem.with_excerpt(excerpt(lines, line, span.start, span.end))
+}
+
+/// Whether the value of a `key = value` begins without a quote or a bracket.
+fn lacks_quotes(content: &str) -> bool {
+    let value = content.split_once('=').map(|(_, value)| value.trim_start());
+    value.is_some_and(|value| value.starts_with(char::is_alphanumeric))
 }
 
 fn excerpt(lines: &Lines<'_>, line: usize, start: usize, end: usize) -> String {
@@ -49,9 +61,10 @@ fn excerpt(lines: &Lines<'_>, line: usize, start: usize, end: usize) -> String {
 /// The line, one character for each typed one, without what might be a secret.
 fn presentable(lines: &Lines<'_>, line: usize) -> Vec<char> {
     let content = lines.content(line);
-    let masked_from = match may_hold_secret(lines, line) {
-        true => content.find('=').unwrap_or(0),
-        false => content.len(),
+    let masked_from = match () {
+        () if in_long_string(lines, line) => 0,
+        () if may_hold_secret(lines, line) => content.find('=').unwrap_or(0),
+        () => content.len(),
     };
     let shown = |(at, c): (usize, char)| match c {
         _ if at >= masked_from && c.is_alphanumeric() => MASK,
@@ -68,7 +81,7 @@ fn may_hold_secret(lines: &Lines<'_>, line: usize) -> bool {
     let is_assignment = content.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty());
     let header = (1..line).rev().map(|above| lines.content(above)).find(|above| above.trim_start().starts_with('['));
     let secret_near = speaks_of_secret(content) || header.is_some_and(speaks_of_secret);
-    in_long_string(lines, line) || !is_header && (!is_assignment || secret_near)
+    !is_header && (!is_assignment || secret_near)
 }
 
 fn speaks_of_secret(text: &str) -> bool {
@@ -96,8 +109,8 @@ mod tests {
     #[test]
     fn points_at_the_spot() {
         let shown = shown("[server]\nlisten = 127.0.0.1\n");
-        assert!(shown.starts_with("c:2: not TOML: "), "{shown}");
-        assert!(shown.contains("\n2 | listen = 127.0.0.1\n  |          ^"), "{shown}");
+        assert!(shown.starts_with("c:2: not TOML: ") && shown.contains("in quotes"), "{shown}");
+        assert!(shown.contains("\n2 | listen = 127.0.0.1\n  |               ^^^^"), "{shown}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) const DURATION: Unit = Unit {
     show: |millis| show(millis, &DURATIONS),
 };
 
-const COUNT_RULE: &str = "must be a whole number";
+const COUNT_RULE: &str = "must be a whole number, without quotes";
 const SIZE_RULE: &str = "must be a size in quotes, such as \"1MiB\": a whole number and B, KiB, MiB or GiB";
 const DURATION_RULE: &str = "must be a duration in quotes, such as \"30s\": a whole number and ms, s, m, h or d";
 

@@ -129,7 +129,8 @@ impl Egress {
     pub async fn exchange(&self, request: &Request, reach: Reach) -> Result<Response<Incoming>, Error> {
         let mut message = hyper::Request::new(Full::new(request.body.clone()));
         *message.method_mut() = request.method.clone();
-        *message.uri_mut() = request.url.as_str().parse().map_err(|_| Error::Denied("the address is not valid".into()))?;
+        *message.uri_mut() =
+            request.url.as_str().parse().map_err(|_| Error::Denied("the address is not valid".into()))?;
         *message.headers_mut() = request.headers.clone();
         self.pool(reach).request(message).await.map_err(|error| classify(&error))
     }
@@ -177,7 +178,8 @@ fn redirected(request: &Request, response: &Response<Incoming>) -> Result<Option
     let url = target.ok_or_else(|| Error::Denied("a redirect to something that is no address".into()))?;
     let mut next = Request { url, ..request.clone() };
     if next.url.origin() != request.url.origin() {
-        let secret: Vec<_> = next.headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
+        let secret: Vec<_> =
+            next.headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
         for name in secret {
             next.headers.remove(name);
         }
@@ -190,7 +192,11 @@ fn pool(reach: Reach) -> Pool {
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls()).https_or_http().enable_http1().wrap_connector(http);
+    let https = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(30))
@@ -236,7 +242,8 @@ impl Service<Name> for CheckedResolver {
         let reach = self.reach;
         Box::pin(async move {
             let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> = addresses.iter().copied().filter(|a| reach == Reach::Granted || is_public(a.ip())).collect();
+            let allowed: Vec<_> =
+                addresses.iter().copied().filter(|a| reach == Reach::Granted || is_public(a.ip())).collect();
             if allowed.is_empty() && !addresses.is_empty() {
                 return Err(PrivateAddress.into());
             }
@@ -257,12 +264,16 @@ fn classify(error: &hyper_util::client::legacy::Error) -> Error {
     }
     match find::<io::Error>(error) {
         Some(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Error::Tls,
-        _ if error.to_string().contains("dns") || chain(error).any(|e| e.to_string().contains("dns error")) => Error::Dns,
+        _ if error.to_string().contains("dns") || chain(error).any(|e| e.to_string().contains("dns error")) => {
+            Error::Dns
+        }
         _ => Error::Connect,
     }
 }
 
-fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
 }
 

@@ -33,7 +33,9 @@ pub enum AdmissionError {
     NotWasm,
     #[error("{0}")]
     Manifest(#[from] ManifestError),
-    #[error("plugin {plugin} wants contract {wanted}; this gateway offers {OFFERED}: rebuild it with an SDK of that version")]
+    #[error(
+        "plugin {plugin} wants contract {wanted}; this gateway offers {OFFERED}: rebuild it with an SDK of that version"
+    )]
     UnknownContract { plugin: String, wanted: String },
     #[error("plugin {plugin} imports {import}, which this gateway does not offer: {hint}")]
     UnknownImport { plugin: String, import: String, hint: &'static str },
@@ -98,7 +100,8 @@ fn compile(
     digest: &str,
     bytes: &[u8],
 ) -> Result<Component, AdmissionError> {
-    let failed = |error: wasmtime::Error| AdmissionError::Compile { plugin: plugin.to_owned(), why: format!("{error:#}") };
+    let failed =
+        |error: wasmtime::Error| AdmissionError::Compile { plugin: plugin.to_owned(), why: format!("{error:#}") };
     let component = match artefacts {
         Some(artefacts) => artefacts.component(engine, digest, bytes).map_err(failed)?,
         None => Component::from_binary(engine, bytes).map_err(failed)?,

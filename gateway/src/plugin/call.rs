@@ -14,7 +14,13 @@ use super::{Binding, host};
 const HANDLES_MAX: usize = 1_000;
 
 /// Runs `body` in a fresh store and says what became of it.
-pub(super) async fn run<T, F>(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>, body: F) -> Called<T>
+pub(super) async fn run<T, F>(
+    engine: &Engine,
+    plugin: Arc<str>,
+    binding: Arc<Binding>,
+    shared: Arc<Shared>,
+    body: F,
+) -> Called<T>
 where
     F: AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<Result<T, Failure>>,
 {

@@ -77,4 +77,3 @@ fn start_ticker(engine: Engine) -> wasmtime::Result<()> {
     })?;
     Ok(())
 }
-

@@ -15,7 +15,7 @@ mod state;
 
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
-pub use binding::Binding;
+pub use binding::{Binding, Checked, check};
 pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
 pub use registry::{Plugin, Plugins, Refused, Tools};
 pub use services::{KvEntry, KvError, Services, Ticket};

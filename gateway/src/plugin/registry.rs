@@ -12,8 +12,8 @@ use wasmtime::Engine;
 
 use super::admission::{self, AdmissionError};
 use super::artefacts::Artefacts;
-use super::exchange::{Failure, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal, Step};
 use super::exchange::{Called, Download};
+use super::exchange::{Failure, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal, Step};
 use super::state::Shared;
 use super::{Binding, Manifest, Services, call, contract, engine};
 use crate::config::Limits;
@@ -70,7 +70,8 @@ impl Plugins {
     /// # Errors
     /// If the engine does not start.
     pub fn new(directory: &Path, limits: &Limits, artefacts: Option<Artefacts>, tools: Tools) -> anyhow::Result<Self> {
-        let engine = engine::start(limits).map_err(|error| anyhow::anyhow!("the plugin engine does not start: {error:#}"))?;
+        let engine =
+            engine::start(limits).map_err(|error| anyhow::anyhow!("the plugin engine does not start: {error:#}"))?;
         let shared = Arc::new(Shared { egress: tools.egress, services: tools.services });
         Ok(Self {
             engine,
@@ -145,7 +146,8 @@ impl Plugins {
     fn changed_files(&self) -> Vec<PathBuf> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let files = wasm_files(&self.directory);
-        let changed = files.iter().filter(|(path, print)| seen.get(*path) != Some(print)).map(|(path, _)| path.clone()).collect();
+        let changed =
+            files.iter().filter(|(path, print)| seen.get(*path) != Some(print)).map(|(path, _)| path.clone()).collect();
         *seen = files;
         changed
     }
@@ -220,7 +222,13 @@ impl Plugin {
     }
 
     /// Shows typing or reading.
-    pub async fn show(&self, binding: &Arc<Binding>, recipient: Identity, last_inbound: Option<&str>, signal: Signal) -> Called<()> {
+    pub async fn show(
+        &self,
+        binding: &Arc<Binding>,
+        recipient: Identity,
+        last_inbound: Option<&str>,
+        signal: Signal,
+    ) -> Called<()> {
         self.run(binding, async |store| self.calls.show(store, recipient, last_inbound, signal).await).await
     }
 

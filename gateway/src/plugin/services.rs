@@ -14,7 +14,14 @@ pub trait Services: Send + Sync + 'static {
     async fn kv_get(&self, channel: &str, key: &str) -> Result<Option<KvEntry>, KvError>;
 
     /// Keeps a value; with `expect` only over that version, `Some(0)` only if the key is new.
-    async fn kv_put(&self, channel: &str, key: &str, value: Vec<u8>, expect: Option<u64>, ttl: Option<Duration>) -> Result<u64, KvError>;
+    async fn kv_put(
+        &self,
+        channel: &str,
+        key: &str,
+        value: Vec<u8>,
+        expect: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Result<u64, KvError>;
 
     /// Forgets a value.
     async fn kv_delete(&self, channel: &str, key: &str) -> Result<(), KvError>;

@@ -14,8 +14,23 @@ const HEADERS_MAX: usize = 64;
 const URL_MAX: usize = 8 << 10;
 
 /// Everything that has a meaning inside a path or query; a token's colon stays.
-const SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'/').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Headers that are the host's: credentials come from slots, framing from the client.
 const FORBIDDEN: [HeaderName; 10] = [
@@ -85,7 +100,8 @@ pub(in crate::plugin) fn prepare(state: &CallState, request: GuestRequest) -> Re
     for credential in &request.credentials {
         check_audience(state, credential.slot(), &template)?;
     }
-    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("{:?} is no method", request.method))?;
+    let method =
+        Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("{:?} is no method", request.method))?;
     let mut headers = guest_headers(&request.headers)?;
     let mut url = request.url;
     for credential in &request.credentials {
@@ -111,7 +127,8 @@ fn checked_url(text: &str) -> Result<Url, String> {
 
 /// A slot is bound to hosts: that of another provider never gets it.
 fn check_audience(state: &CallState, slot: &str, url: &Url) -> Result<(), String> {
-    let hosts = state.binding.slots.get(slot).ok_or_else(|| format!("slot {slot:?} is not declared in the manifest"))?;
+    let hosts =
+        state.binding.slots.get(slot).ok_or_else(|| format!("slot {slot:?} is not declared in the manifest"))?;
     if hosts.iter().any(|pattern| pattern.covers(url)) {
         return Ok(());
     }
@@ -140,9 +157,12 @@ fn inject(state: &CallState, credential: &Credential, url: &mut String, headers:
     let value = secret(state, slot).map_err(|error| slot_problem(slot, error))?.expose();
     match credential {
         Credential::Bearer(_) => insert(headers, header::AUTHORIZATION, &format!("Bearer {value}"), slot),
-        Credential::Basic { user, .. } => {
-            insert(headers, header::AUTHORIZATION, &format!("Basic {}", STANDARD.encode(format!("{user}:{value}"))), slot)
-        }
+        Credential::Basic { user, .. } => insert(
+            headers,
+            header::AUTHORIZATION,
+            &format!("Basic {}", STANDARD.encode(format!("{user}:{value}"))),
+            slot,
+        ),
         Credential::Header { name, prefix, .. } => {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is not valid")?;
             insert(headers, name, &format!("{prefix}{value}"), slot)

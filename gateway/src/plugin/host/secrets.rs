@@ -22,13 +22,24 @@ pub(in crate::plugin) enum SecretError {
     WrongType,
 }
 
-pub(in crate::plugin) fn sign(state: &CallState, slot: &str, algorithm: Algorithm, data: &[u8]) -> Result<Vec<u8>, SecretError> {
+pub(in crate::plugin) fn sign(
+    state: &CallState,
+    slot: &str,
+    algorithm: Algorithm,
+    data: &[u8],
+) -> Result<Vec<u8>, SecretError> {
     let key = hmac_key(secret(state, slot)?, algorithm)?;
     Ok(hmac::sign(&key, data).as_ref().to_vec())
 }
 
 /// For Ed25519 the slot holds the public key in hexadecimal.
-pub(in crate::plugin) fn verify(state: &mut CallState, slot: &str, algorithm: Algorithm, data: &[u8], tag: &[u8]) -> Result<bool, SecretError> {
+pub(in crate::plugin) fn verify(
+    state: &mut CallState,
+    slot: &str,
+    algorithm: Algorithm,
+    data: &[u8],
+    tag: &[u8],
+) -> Result<bool, SecretError> {
     let secret = secret(state, slot)?;
     let genuine = match algorithm {
         Algorithm::Ed25519 => {

@@ -6,7 +6,8 @@ use wasmtime::{Result, Store};
 use super::{channel, inward, media, outward, session, signals, types};
 use crate::interaction::Identity;
 use crate::plugin::exchange::{
-    Broken, Download, Failure, Fault, FaultKind, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal, Step,
+    Broken, Download, Failure, Fault, FaultKind, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal,
+    Step,
 };
 use crate::plugin::host::http::prepare;
 use crate::plugin::state::CallState;
@@ -37,7 +38,11 @@ impl Calls {
         Ok(Ok(()))
     }
 
-    pub(in crate::plugin) async fn handle_request(&self, store: &mut Store<CallState>, request: Request) -> Answer<Outcome> {
+    pub(in crate::plugin) async fn handle_request(
+        &self,
+        store: &mut Store<CallState>,
+        request: Request,
+    ) -> Answer<Outcome> {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
         let adapter = instance.omnigate_channel_adapter();
@@ -45,20 +50,32 @@ impl Calls {
         Ok(checked(answer, inward::outcome))
     }
 
-    pub(in crate::plugin) async fn send(&self, store: &mut Store<CallState>, attempt: u32, message: Outbound) -> Answer<Receipt> {
+    pub(in crate::plugin) async fn send(
+        &self,
+        store: &mut Store<CallState>,
+        attempt: u32,
+        message: Outbound,
+    ) -> Answer<Receipt> {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
-        let answer = instance.omnigate_channel_adapter().call_send(store, &context, &outward::outbound(message)).await?;
+        let answer =
+            instance.omnigate_channel_adapter().call_send(store, &context, &outward::outbound(message)).await?;
         Ok(checked(answer, inward::receipt))
     }
 
     /// The request is prepared with the call's own grants and secrets, so that it may leave as it is.
-    pub(in crate::plugin) async fn locate(&self, store: &mut Store<CallState>, attempt: u32, reference: &str) -> Answer<Download> {
+    pub(in crate::plugin) async fn locate(
+        &self,
+        store: &mut Store<CallState>,
+        attempt: u32,
+        reference: &str,
+    ) -> Answer<Download> {
         let Some(pre) = &self.media else { return Ok(Err(lacks("media"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
         let answer = instance.omnigate_channel_media().call_locate(&mut *store, &context, reference).await?;
-        let prepared = |request| prepare(store.data(), inward::guest_request(request)).map(|request| Download { request });
+        let prepared =
+            |request| prepare(store.data(), inward::guest_request(request)).map(|request| Download { request });
         Ok(checked(answer, prepared))
     }
 
@@ -74,7 +91,7 @@ impl Calls {
         let context = outward::context(&store.data().binding, 1);
         let (recipient, signal) = (outward::identity(recipient), outward::signal(signal));
         let signals = instance.omnigate_channel_signals();
-        let answer = signals.call_show(store, &context, &recipient, last_inbound, signal).await?;
+        let answer = signals.call_show(store, &context, &recipient, last_inbound, &signal).await?;
         Ok(checked(answer, Ok))
     }
 
@@ -87,7 +104,12 @@ impl Calls {
         Ok(checked(answer, inward::step))
     }
 
-    pub(in crate::plugin) async fn frame(&self, store: &mut Store<CallState>, state: SessionState, frame: &str) -> Answer<Step> {
+    pub(in crate::plugin) async fn frame(
+        &self,
+        store: &mut Store<CallState>,
+        state: SessionState,
+        frame: &str,
+    ) -> Answer<Step> {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);

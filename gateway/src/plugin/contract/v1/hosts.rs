@@ -200,7 +200,8 @@ impl host::socket::Host for CallState {
 impl host::uploads::Host for CallState {
     async fn open(&mut self, upload: host::uploads::Upload) -> Result<host::uploads::Ticket, String> {
         let host::uploads::Upload { name, content_type, bytes } = upload;
-        let ticket = self.shared.services.open_upload(&self.binding.channel, &name, &content_type, bytes.into()).await?;
+        let ticket =
+            self.shared.services.open_upload(&self.binding.channel, &name, &content_type, bytes.into()).await?;
         Ok(host::uploads::Ticket { id: ticket.id, url: ticket.url })
     }
 }

@@ -165,14 +165,14 @@ fn piece(part: types::Part) -> Result<Piece, Broken> {
         }
         types::Part::Text(text) => Part::Text { text: text.text, html: text.html },
         types::Part::Location(place) => location(place)?,
-        types::Part::ContactCard(card) => Part::ContactCard { name: card.name, phones: card.phones, emails: card.emails },
+        types::Part::ContactCard(card) => {
+            Part::ContactCard { name: card.name, phones: card.phones, emails: card.emails }
+        }
         types::Part::Choices(choices) => choices_part(choices),
         types::Part::Choice(choice) => Part::Choice { id: choice.id, title: choice.title },
-        types::Part::Template(template) => Part::Template {
-            name: template.name,
-            language: template.language,
-            parameters: json(&template.parameters)?,
-        },
+        types::Part::Template(template) => {
+            Part::Template { name: template.name, language: template.language, parameters: json(&template.parameters)? }
+        }
         types::Part::Extension(extension) => Part::Extension { kind: extension.kind, data: json(&extension.data)? },
     }))
 }
@@ -181,7 +181,12 @@ fn location(place: types::Location) -> Result<Part, Broken> {
     if !(place.latitude.abs() <= 90.0 && place.longitude.abs() <= 180.0) {
         return Err("a location must lie within 90 degrees of latitude and 180 of longitude".into());
     }
-    Ok(Part::Location { latitude: place.latitude, longitude: place.longitude, name: place.name, address: place.address })
+    Ok(Part::Location {
+        latitude: place.latitude,
+        longitude: place.longitude,
+        name: place.name,
+        address: place.address,
+    })
 }
 
 fn choices_part(choices: types::Choices) -> Part {
