@@ -38,5 +38,5 @@ fn download(url: &str) -> http::Request {
 fn refusal(response: &http::Response) -> Fault {
     let fault = errors::fault(response, 1);
     let is_gone = response.status == 404 || fault.code.as_deref() == Some("100");
-    if is_gone { Fault { kind: FaultKind::NotFound, message: "the file is gone".to_owned(), ..fault } } else { fault }
+    if is_gone { Fault { code: fault.code, ..Fault::not_found("the file is gone") } } else { fault }
 }

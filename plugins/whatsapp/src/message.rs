@@ -19,7 +19,7 @@ pub(crate) fn events(reading: &mut Reading<'_>, scene: &Scene<'_>, message: &Mes
         return reading.unsupported("a message without id or sender".to_owned(), message.timestamp);
     };
     if let Some(system) = &message.system {
-        return system_event(reading, scene, id, person, message, system);
+        return system_event(reading, scene, id, person.main, message, system);
     }
     if let Some(data) = message.referral {
         reading.events.push(referral(id, &person, message, data));
@@ -45,7 +45,7 @@ pub(crate) fn echo(reading: &mut Reading<'_>, scene: &Scene<'_>, message: &Messa
             content: Content::of(parts),
             metadata: None,
         }),
-        None => unsupported(id, person.main, message, "echo of type"),
+        None => unsupported(id, person.main, time(message.timestamp), message, "echo of type"),
     });
 }
 
@@ -72,12 +72,12 @@ fn event(scene: &Scene<'_>, id: &str, person: Person, contact: Option<&Contact<'
     }
     if let Some(edit) = &message.edit {
         let Some(parts) = content::parts(&edit.message) else {
-            return unsupported(id, person.main, message, "edit to type");
+            return unsupported(id, person.main, at, &edit.message, "edit to type");
         };
         let target = edit.original_message_id.to_string();
         return Event::Edit(Edit { id: id_owned, target, sender: person.main, at, content: Content::of(parts) });
     }
-    let Some(parts) = content::parts(message) else { return unsupported(id, person.main, message, "message of type") };
+    let Some(parts) = content::parts(message) else { return unsupported(id, person.main, at, message, "message of type") };
     Event::Message(Inbound {
         id: id_owned,
         sender: person.main,
@@ -94,7 +94,7 @@ fn answered(message: &Message<'_>) -> Option<String> {
     message.context.as_ref().and_then(|context| text(context.id.as_ref())).map(str::to_owned)
 }
 
-fn unsupported(id: &str, sender: Identity, message: &Message<'_>, what: &str) -> Event {
+fn unsupported(id: &str, sender: Identity, at: Option<f64>, message: &Message<'_>, what: &str) -> Event {
     let kind = text(message.kind.as_ref()).unwrap_or("?");
     let inner = message.unsupported.as_ref().and_then(|inner| text(inner.kind.as_ref()));
     let code = message.errors.first().and_then(|problem| problem.code);
@@ -102,7 +102,7 @@ fn unsupported(id: &str, sender: Identity, message: &Message<'_>, what: &str) ->
         [inner.map(str::to_owned), code.map(|code| code.to_string())].into_iter().flatten().collect::<Vec<_>>();
     let what =
         if detail.is_empty() { format!("{what} {kind}") } else { format!("{what} {kind} ({})", detail.join(", ")) };
-    Event::Unsupported(Unsupported { id: id.to_owned(), what, sender: Some(sender), at: time(message.timestamp) })
+    Event::Unsupported(Unsupported { id: id.to_owned(), what, sender: Some(sender), at })
 }
 
 /// The first message after an advertisement.
@@ -151,33 +151,34 @@ fn metadata(contact: Option<&Contact<'_>>, message: &Message<'_>) -> Option<Stri
     serde_json::to_string(&metadata).ok().filter(|json| json != "{}")
 }
 
-/// A notice of WhatsApp itself: the person has another number, another user id, or both.
+/// A notice of WhatsApp itself: the person has another number, another user id, or both. Every old address is tied to a new one, and every new one to an old.
 fn system_event(
     reading: &mut Reading<'_>,
     scene: &Scene<'_>,
     id: &str,
-    person: Person,
+    sender: Identity,
     message: &Message<'_>,
     system: &System<'_>,
 ) {
-    let changed = matches!(text(system.kind.as_ref()), Some("user_changed_number" | "user_changed_user_id"));
-    let current = people::person(system.wa_id.as_ref(), system.user_id.as_ref(), scene.account).filter(|_| changed);
+    let kind = text(system.kind.as_ref()).unwrap_or("?");
+    let is_change = matches!(kind, "user_changed_number" | "user_changed_user_id");
+    let current = people::person(system.wa_id.as_ref(), system.user_id.as_ref(), scene.account).filter(|_| is_change);
+    let at = time(message.timestamp);
     let Some(current) = current else {
-        let kind = text(system.kind.as_ref()).unwrap_or("?");
         let what = format!("system message {kind}");
-        let at = time(message.timestamp);
-        return reading.events.push(Event::Unsupported(Unsupported {
-            id: id.to_owned(),
-            what,
-            sender: Some(person.main),
-            at,
-        }));
+        return reading.events.push(Event::Unsupported(Unsupported { id: id.to_owned(), what, sender: Some(sender), at }));
     };
-    let named = text(system.customer.as_ref()).or(text(system.previous_user_id.as_ref()));
-    let previous = named.map_or(person.main, |address| people::identity(address, scene.account));
-    let moved = [current.main].into_iter().chain(current.others).filter(|current| *current != previous);
-    reading.events.extend(moved.map(|current| {
-        let id = format!("{id}/{}", current.scheme);
-        Event::IdentityChange(IdentityChange { id, previous: previous.clone(), current, at: time(message.timestamp) })
+    let number = text(system.customer.as_ref()).or(text(message.from.as_ref()));
+    let named = number.into_iter().chain(text(system.previous_user_id.as_ref()));
+    let mut previous: Vec<_> = named.map(|address| people::identity(address, scene.account)).collect();
+    if previous.is_empty() {
+        previous.push(sender);
+    }
+    let first = previous[0].clone();
+    let onward = previous.iter().skip(1).map(|old| (old.clone(), current.main.clone()));
+    let moved: Vec<_> = [&current.main].into_iter().chain(&current.others).map(|new| (first.clone(), new.clone())).chain(onward).collect();
+    let moved = moved.into_iter().filter(|(old, new)| old != new).enumerate();
+    reading.events.extend(moved.map(|(nth, (previous, current))| {
+        Event::IdentityChange(IdentityChange { id: format!("{id}/{nth}"), previous, current, at })
     }));
 }
