@@ -7,6 +7,7 @@ pub mod accept;
 pub mod channels;
 pub mod config;
 pub mod customer;
+pub mod edge;
 pub mod egress;
 pub mod interaction;
 pub mod media;
