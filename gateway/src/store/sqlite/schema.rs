@@ -17,7 +17,8 @@ const WRITER_CACHE_KIB: i64 = 64 << 10;
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// What the log of writes keeps of its length when it starts anew: room that need not be allocated again.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Patience with another program that looks into the file.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 64;
 
 const TABLES: &str = "
