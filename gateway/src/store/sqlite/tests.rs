@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use crate::interaction::{Kind, Time};
 use crate::store::conformance::{Place, conform};
-use crate::store::{Batch, Committed, NewEvent, Partition, Position, Store, StoreError, Stream};
+use crate::store::{Batch, Committed, DedupeKey, Key, NewEvent, Partition, Position, Store, StoreError, Stream, Write};
 
 struct Directory(TempDir);
 
@@ -67,5 +67,25 @@ async fn log(store: &SqliteStore) -> Vec<u128> {
             return ids;
         }
         after = seen;
+    }
+}
+
+#[tokio::test]
+async fn trim_leaves_no_row_behind() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path());
+    let kept = NewEvent {
+        raw: Some(Bytes::from_static(b"raw")),
+        dedupe: Some(DedupeKey::of(&["a"])),
+        ..event(1, "{}".into())
+    };
+    let expired = Write::put(Key("a".to_owned()), "1").expiring(Time::from_ms(1));
+    store.commit(Batch { events: vec![kept], writes: vec![expired], ..Batch::default() }).await.unwrap();
+    store.trim(Time::now(), Time::now()).await.unwrap();
+    drop(store);
+    for table in ["log", "raw", "dedupe", "entry"] {
+        let count = format!("SELECT count(*) FROM {table}");
+        let left: u32 = database(directory.path()).query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0, "{table}");
     }
 }
