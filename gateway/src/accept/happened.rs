@@ -3,7 +3,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::envelope::{attributed, blank, by_contact, event, with_message};
-use super::{Accept, Trace, external_key};
+use super::{Accept, Rounds, Trace, external_key};
 use crate::customer::{LastInbound, Session};
 use crate::interaction::{
     Author, AuthorKind, ChannelRef, Direction, Identity, Interaction, Kind, MediaKind, Message, Part, Time,
@@ -53,7 +53,13 @@ impl Accept {
         if happenings.is_empty() {
             return Ok(Accepted::default());
         }
-        self.decided(async || self.append(&Scene { channel, raw, trace, now: Time::now() }, happenings).await).await
+        let mut rounds = Rounds::default();
+        loop {
+            match self.append(&Scene { channel, raw, trace, now: Time::now() }, happenings).await {
+                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                decided => return decided,
+            }
+        }
     }
 
     async fn append(&self, scene: &Scene<'_>, happenings: &[Happening]) -> Result<Accepted, StoreError> {
@@ -109,7 +115,13 @@ impl Accept {
 
     /// Receipts are folded one by one: each names the version of the message that it changes.
     async fn report(&self, scene: &Scene<'_>, report: &StatusReport) -> Result<bool, StoreError> {
-        self.decided(async || self.fold(scene.channel, report, scene.trace, scene.now).await).await
+        let mut rounds = Rounds::default();
+        loop {
+            match self.fold(scene.channel, report, scene.trace, scene.now).await {
+                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                decided => return decided,
+            }
+        }
     }
 
     async fn draft(

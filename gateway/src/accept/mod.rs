@@ -47,17 +47,17 @@ impl Accept {
         Self { store, directory, media, schema_url, retention }
     }
 
-    /// Repeats a decision until it fits what is stored.
-    async fn decided<T>(&self, mut decide: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        for _ in 0..ROUNDS_MAX {
-            match decide().await {
-                Err(StoreError::Conflict(_)) => self.directory.forget(),
-                decided => return decided,
-            }
-        }
-        Err(StoreError::Unavailable("too many changes at once".into()))
+    /// Somebody was faster: forgets what was read, and allows another round unless there were too many.
+    fn lost(&self, rounds: &mut Rounds) -> Result<(), StoreError> {
+        self.directory.forget();
+        rounds.0 += 1;
+        if rounds.0 < ROUNDS_MAX { Ok(()) } else { Err(StoreError::Unavailable("too many changes at once".into())) }
     }
 }
+
+/// How often a decision was overtaken.
+#[derive(Default)]
+struct Rounds(usize);
 
 /// Where an external id points to the interaction that it belongs to.
 fn external_key(channel: &str, external_id: &str) -> crate::store::Key {

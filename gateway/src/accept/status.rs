@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::envelope::{blank, event};
 use super::messages::MessageState;
-use super::{Accept, Trace, external_key, id_value};
+use super::{Accept, Rounds, Trace, external_key, id_value};
 use crate::interaction::{
     Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Reason, Status,
     StatusChange, Time,
@@ -24,18 +24,36 @@ impl Accept {
         change: StatusChange,
     ) -> Result<(), StoreError> {
         let trace = Trace::from_header(None);
-        self.decided(async || {
-            let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
-            state.external_ids = external_ids.to_vec();
-            let mut batch = Batch::default();
-            if state.advance(None, &change) {
-                batch.events.push(self.status_event(channel, &state, &change, &trace, None));
+        let mut rounds = Rounds::default();
+        loop {
+            match self.note_sent(channel, id, external_ids, &change, &trace).await {
+                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                decided => return decided,
             }
-            batch.writes = vec![self.state_write(&state, Some(&entry))];
-            batch.writes.extend(external_ids.iter().map(|external| self.external_write(&channel.name, external, id)));
-            self.store.commit(batch).await.map(drop)
-        })
-        .await
+        }
+    }
+
+    async fn note_sent(
+        &self,
+        channel: &ChannelRef,
+        id: Uuid,
+        external_ids: &[String],
+        change: &StatusChange,
+        trace: &Trace,
+    ) -> Result<(), StoreError> {
+        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
+        let mut batch = Batch::default();
+        for external in external_ids.iter().filter(|external| !external.is_empty()) {
+            if !state.external_ids.contains(external) {
+                state.external_ids.push(external.clone());
+            }
+            batch.writes.push(self.external_write(&channel.name, external, id));
+        }
+        if state.advance(None, change) {
+            batch.events.push(self.status_event(channel, &state, change, trace, None));
+        }
+        batch.writes.push(self.state_write(&state, Some(&entry)));
+        self.store.commit(batch).await.map(drop)
     }
 
     /// Takes a provider's receipt. Tells whether it was news.

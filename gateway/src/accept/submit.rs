@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::envelope::{attributed, event, with_message};
 use super::messages::MessageState;
-use super::{Accept, Trace};
+use super::{Accept, Rounds, Trace};
 use crate::customer::Attribution;
 use crate::interaction::{Author, ChannelRef, Direction, Event, Identity, Kind, Message, Status, StatusChange, Time};
 use crate::store::{Batch, Key, StoreError, Write};
@@ -80,16 +80,16 @@ impl Accept {
     /// # Errors
     /// See [`SubmitError`].
     pub async fn submit(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
-        for _ in 0..super::ROUNDS_MAX {
+        let mut rounds = Rounds::default();
+        loop {
             if let Some(answer) = self.remembered(submission).await? {
                 return Ok(answer);
             }
             match self.append_submission(submission).await {
-                Err(SubmitError::Store(StoreError::Conflict(_))) => self.directory.forget(),
+                Err(SubmitError::Store(StoreError::Conflict(_))) => self.lost(&mut rounds)?,
                 answer => return answer,
             }
         }
-        Err(StoreError::Unavailable("too many changes at once".into()).into())
     }
 
     async fn append_submission(&self, submission: &Submission) -> Result<Submitted, SubmitError> {

@@ -82,7 +82,7 @@ fn headers(entry: &Entry, stored: &Stored) -> HeaderMap {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
     set(header::CACHE_CONTROL, "private, max-age=3600, immutable");
-    set(header::HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
+    set(HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
     set(header::ETAG, &format!("\"{}\"", stored.sha256));
     headers
 }

@@ -6,6 +6,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 
 use super::{Edge, Problem};
 use crate::accept::Trace;
@@ -50,8 +51,8 @@ pub(super) async fn upgrade(
         return Problem::invalid("this address is for WebSocket connections").into_response();
     };
     let opening = opening(query.unwrap_or_default(), &headers);
-    upgrade.max_message_size(FRAME_MAX).max_frame_size(FRAME_MAX).on_upgrade(async move |socket| {
-        Conversation { edge: &edge, channel: &channel, bound: &bound }.hold(socket, opening).await;
+    upgrade.max_message_size(FRAME_MAX).max_frame_size(FRAME_MAX).on_upgrade(move |socket| async move {
+        hold(Conversation { edge: &edge, channel: &channel, bound: &bound }, socket, opening).await;
     })
 }
 
@@ -79,15 +80,18 @@ struct Conversation<'a> {
 /// Why a socket ends: a close code and a word.
 type End = (u16, String);
 
-impl Conversation<'_> {
-    async fn hold(&self, mut socket: WebSocket, opening: Opening) {
-        let Some(mut room) = self.edge.hub.enter(&self.channel.name, SOCKETS_MAX) else {
+/// Boxed: with named lifetimes the compiler can see that the future may change threads.
+fn hold<'a>(conversation: Conversation<'a>, mut socket: WebSocket, opening: Opening) -> BoxFuture<'a, ()> {
+    Box::pin(async move {
+        let Some(mut room) = conversation.edge.hub.enter(&conversation.channel.name, SOCKETS_MAX) else {
             return close(&mut socket, (TRY_AGAIN, "too many visitors".into())).await;
         };
-        let (code, reason) = self.talk(&mut socket, &mut room, opening).await;
-        close(&mut socket, (code, reason)).await;
-    }
+        let end = conversation.talk(&mut socket, &mut room, opening).await;
+        close(&mut socket, end).await;
+    })
+}
 
+impl Conversation<'_> {
     async fn talk(&self, socket: &mut WebSocket, room: &mut Socket<'_>, opening: Opening) -> End {
         let began = Instant::now();
         let opened = self.bound.plugin.open(&self.bound.binding, opening).await;
