@@ -525,7 +525,7 @@
     /** By id, which grows with time, but above what we have not sent yet. */
     placeFor(entry) {
       let at = this.entries.length;
-      const isLater = (other) => (other.id === null ? other.state !== 'sent' && other.own : other.id > entry.id);
+      const isLater = (other) => (other.id === null ? PROGRESS.indexOf(other.state) < PROGRESS.indexOf('sent') : other.id > entry.id);
       while (at > 0 && isLater(this.entries[at - 1])) at--;
       return at;
     }
@@ -749,7 +749,7 @@ form { display: flex; align-items: flex-end; gap: 4px; padding: 8px; border-bloc
 .tray:not(:empty) + form, .notice:not(:empty) ~ form { border-block-start: 0; }
 textarea { flex: 1; min-inline-size: 0; min-block-size: 40px; max-block-size: 132px; padding: 8px 12px; border: 1px solid var(--muted); border-radius: 20px; background: var(--page); font-size: max(16px, 1em); line-height: 22px; resize: none; overflow-y: auto; field-sizing: content; }
 textarea::placeholder { color: var(--muted); opacity: 1; }
-textarea:focus-visible { outline-offset: 0; }
+textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
 .send { background: var(--accent); color: var(--on-accent); }
 .send:hover { background: color-mix(in srgb, var(--accent) 86%, var(--on-accent)); }
 .send:disabled { background: var(--surface); color: var(--muted); cursor: default; }
