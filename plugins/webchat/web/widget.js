@@ -699,6 +699,7 @@ header .round { color: inherit; margin: -6px; }
 .log { flex: 1; overflow-y: auto; overscroll-behavior: contain; padding: 16px; --ring: var(--text); outline-offset: -3px; scrollbar-width: thin; }
 .log:focus-visible { outline-offset: -3px; }
 .day { display: block; margin: 16px 0 8px; color: var(--muted); font-size: .8em; text-align: center; }
+.day::first-letter { text-transform: uppercase; }
 .message { display: flex; flex-direction: column; align-items: flex-start; margin-block-start: 12px; }
 .message.follows { margin-block-start: 3px; }
 .message.own { align-items: flex-end; }
@@ -707,7 +708,7 @@ header .round { color: inherit; margin: -6px; }
 .body { display: flex; flex-direction: column; align-items: flex-start; gap: 6px; max-inline-size: 84%; padding: 9px 13px; border: 1px solid transparent; border-radius: 16px; border-end-start-radius: 5px; background: var(--surface); overflow-wrap: anywhere; }
 .own .body { border-end-start-radius: 16px; border-end-end-radius: 5px; background: var(--accent); color: var(--on-accent); --ring: var(--on-accent); }
 .system .body { background: none; border-color: var(--line); color: var(--muted); }
-.failed .body { opacity: .75; }
+.failed .body { box-shadow: 0 0 0 2px var(--page), 0 0 0 4px var(--bad); margin-block-end: 4px; }
 .text { margin: 0; inline-size: 100%; white-space: pre-wrap; unicode-bidi: plaintext; }
 .body a { color: inherit; text-underline-offset: 2px; }
 .image { display: block; border-radius: 10px; overflow: hidden; }
@@ -1200,7 +1201,10 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
       if (!this.token && other && other !== frame.token) return this.connection.restart();
       if (this.visitor && this.visitor !== frame.visitor) this.forget();
       this.visitor = frame.visitor;
-      if (typeof frame.token === 'string') this.keep.set('token', frame.token);
+      if (typeof frame.token === 'string') {
+        this.token = frame.token;
+        this.keep.set('token', frame.token);
+      }
       if (this.identity) this.anonymous.delete('token');
       this.panel.limits = { text: frame.limits?.text || Infinity, bytes: frame.limits?.bytes || Infinity };
       this.panel.title.textContent = asText(frame.title) || say('chat');
