@@ -93,7 +93,7 @@ impl Gateway {
             if let Some(key) = key {
                 request = request.header("idempotency-key", key);
             }
-            gateway.answer(request.send_json(body))
+            gateway.answer(request.header("content-type", "application/json").send(body.to_string()))
         })
         .await
     }

@@ -80,6 +80,7 @@ pub(crate) struct Item {
 /// What an open browser page must hear of.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "lives for one call")]
 pub(crate) enum Change {
     Item { conversation: Summary, item: Option<Item> },
     Typing { conversation: String, on: bool },

@@ -219,7 +219,7 @@ fn is_plausible_host(host: Option<&HeaderValue>) -> bool {
 
 fn page(content_type: &'static str, text: &'static str) -> Response {
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                  img-src 'self' blob: http: https:; media-src 'self' http: https:; \
+                  img-src 'self' data: http: https:; media-src 'self' http: https:; \
                   base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let headers = [
         (header::CONTENT_TYPE, content_type),
