@@ -1,8 +1,9 @@
 //! A small contact-center desk: the example of a backend that uses nothing but the gateway's public contract.
 //!
-//! `webhook` proves who is calling, `event` reads what he says, `inbox` keeps it, `gateway` answers, `routes` ties them
+//! `webhook` proves who is calling, `event` reads what it says, `inbox` and `conversation` keep it, `gateway` answers, `routes` ties them
 //! together, and `web/` shows it. To make a real backend of it, put a database where `inbox` is and a login in front.
 
+mod conversation;
 mod event;
 mod gateway;
 mod inbox;

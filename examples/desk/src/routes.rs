@@ -1,6 +1,7 @@
 //! The two doors: `/interactions` for the gateway, the rest for the agent's browser.
 
 use std::convert::Infallible;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,9 +20,9 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::Desk;
+use crate::conversation::{Conversation, Item};
 use crate::event::{Author, Channel, Event, Message, Status};
 use crate::gateway::{FILE_BYTES_MAX, Refusal};
-use crate::inbox::{Conversation, Item};
 
 const EVENT_BYTES_MAX: usize = 4 << 20;
 
@@ -210,11 +211,11 @@ async fn only_our_page(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// A name of one label or an address: what rebinding needs, a public name, is served only by a proxy that checks it.
+/// What rebinding needs is a public name, and that has a dot.
 fn is_plausible_host(host: Option<&HeaderValue>) -> bool {
     let Some(host) = host.and_then(|host| host.to_str().ok()) else { return false };
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name == "localhost" || name.starts_with('[') || name.parse::<std::net::Ipv4Addr>().is_ok()
+    !name.contains('.') || name.parse::<Ipv4Addr>().is_ok()
 }
 
 fn page(content_type: &'static str, text: &'static str) -> Response {

@@ -410,17 +410,22 @@
   class Uploads {
     constructor(connection) {
       Object.assign(this, { connection, asked: new Map(), count: 0, active: 0 });
-      window.addEventListener('beforeunload', (event) => this.active && event.preventDefault());
     }
 
     /** The ticket's id once the file is stored. Throws a sentence for the visitor where it was refused. */
     async store(file, progress) {
-      this.active++;
+      this.guard(1);
       try {
         return await this.attempt(file, progress, UPLOAD_TRIES);
       } finally {
-        this.active--;
+        this.guard(-1);
       }
+    }
+
+    /** Leaving the page would lose the file. Without one there is no listener: it would keep the page out of the back-forward cache. */
+    guard(step) {
+      this.active += step;
+      window[this.active ? 'addEventListener' : 'removeEventListener']('beforeunload', preventDefault);
     }
 
     async attempt(file, progress, tries) {
@@ -438,6 +443,7 @@
       const { name, size: bytes } = file;
       return new Promise((resolve, reject) => {
         this.asked.set(ref, { resolve, reject });
+        setTimeout(() => resolve(null), ACK_MS_MAX);
         this.connection.send({ type: 'upload', ref, name, content_type: file.type || 'application/octet-stream', bytes });
       });
     }
@@ -469,6 +475,8 @@
 
   /** An error whose message is meant for the visitor. */
   class Refused extends Error {}
+
+  const preventDefault = (event) => event.preventDefault();
 
   const kindOf = (file) => /^(image|audio|video)\//.exec(file.type)?.[1] ?? 'file';
 
@@ -1005,7 +1013,7 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
       this.group(entries, at);
       if (next) this.group(entries, entries.indexOf(next));
       if (at > 0) this.group(entries, at - 1, entries[at + 1]);
-      this.pressed(entries);
+      if (entry.parts.some((part) => part.type === 'choices' || part.type === 'choice')) this.pressed(entries);
       this.follow(entry);
     }
 
@@ -1097,8 +1105,9 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
 
     // -- scrolling
 
+    /** Once per frame: a history of a thousand messages is laid out once, not a thousand times. */
     follow(entry) {
-      if (this.stuck) this.toEnd();
+      if (this.stuck) this.following ??= requestAnimationFrame(() => { this.following = null; this.toEnd(); });
       else if (!entry.own) this.newer.hidden = false;
       for (const image of entry.node.querySelectorAll('img')) image.addEventListener('load', () => this.stuck && this.toEnd(), { once: true });
     }
