@@ -942,6 +942,8 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
     edited() {
       const text = this.input.value;
       const left = this.limits.text - text.length;
+      // An empty field would be left to right, and the placeholder with it.
+      this.input.dir = text ? 'auto' : DIRECTION;
       this.left.textContent = left < 200 ? say('left', left) : '';
       this.sender.disabled = (!text.trim() && !this.files.length) || left < 0;
       if (!CSS.supports('field-sizing', 'content')) {
@@ -1146,7 +1148,7 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
 
     isTyping(name) {
       const dots = el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i'));
-      this.typing.replaceChildren(...(name ? [dots, el('span', { dir: 'auto' }, say('typing', name))] : []));
+      this.typing.replaceChildren(...(name ? [dots, el('span', {}, say('typing', `\u2068${name}\u2069`))] : []));
     }
   }
 
