@@ -77,7 +77,9 @@ fn event(scene: &Scene<'_>, id: &str, person: Person, contact: Option<&Contact<'
         let target = edit.original_message_id.to_string();
         return Event::Edit(Edit { id: id_owned, target, sender: person.main, at, content: Content::of(parts) });
     }
-    let Some(parts) = content::parts(message) else { return unsupported(id, person.main, at, message, "message of type") };
+    let Some(parts) = content::parts(message) else {
+        return unsupported(id, person.main, at, message, "message of type");
+    };
     Event::Message(Inbound {
         id: id_owned,
         sender: person.main,
@@ -166,7 +168,12 @@ fn system_event(
     let at = time(message.timestamp);
     let Some(current) = current else {
         let what = format!("system message {kind}");
-        return reading.events.push(Event::Unsupported(Unsupported { id: id.to_owned(), what, sender: Some(sender), at }));
+        return reading.events.push(Event::Unsupported(Unsupported {
+            id: id.to_owned(),
+            what,
+            sender: Some(sender),
+            at,
+        }));
     };
     let number = text(system.customer.as_ref()).or(text(message.from.as_ref()));
     let named = number.into_iter().chain(text(system.previous_user_id.as_ref()));
@@ -176,7 +183,12 @@ fn system_event(
     }
     let first = previous[0].clone();
     let onward = previous.iter().skip(1).map(|old| (old.clone(), current.main.clone()));
-    let moved: Vec<_> = [&current.main].into_iter().chain(&current.others).map(|new| (first.clone(), new.clone())).chain(onward).collect();
+    let moved: Vec<_> = [&current.main]
+        .into_iter()
+        .chain(&current.others)
+        .map(|new| (first.clone(), new.clone()))
+        .chain(onward)
+        .collect();
     let moved = moved.into_iter().filter(|(old, new)| old != new).enumerate();
     reading.events.extend(moved.map(|(nth, (previous, current))| {
         Event::IdentityChange(IdentityChange { id: format!("{id}/{nth}"), previous, current, at })
