@@ -65,7 +65,7 @@ pub(crate) struct Frame<'a> {
     #[serde(default)]
     pub(crate) content_type: Option<String>,
     #[serde(default)]
-    pub(crate) bytes: Option<u32>,
+    pub(crate) bytes: Option<u64>,
 }
 
 /// Why a session ends for good.

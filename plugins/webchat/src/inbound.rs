@@ -103,15 +103,13 @@ fn receipt(ctx: &Context, visitor: &Visitor, frame: &Frame<'_>, state: DeliveryS
 fn upload(frame: &Frame<'_>) -> Answer {
     let reference = cut(frame.reference.as_deref().unwrap_or_default(), LABEL_MAX);
     let refused = |text: &str| frames::refused(&reference, text);
-    let answer = match frame.bytes {
-        None | Some(0) => refused("The file is empty."),
-        Some(bytes) if bytes > FILE_BYTES_MAX => {
-            refused(&format!("Files may have at most {} MB.", FILE_BYTES_MAX / 1_048_576))
-        }
-        Some(bytes) => match uploads::open(&announced(frame, bytes)) {
+    let answer = match frame.bytes.map(u32::try_from) {
+        None | Some(Ok(0)) => refused("The file is empty."),
+        Some(Ok(bytes)) if bytes <= FILE_BYTES_MAX => match uploads::open(&announced(frame, bytes)) {
             Ok(ticket) => frames::ticket(&reference, &ticket.id, &ticket.url),
             Err(why) => refused(&why),
         },
+        Some(_) => refused(&format!("Files may have at most {} MB.", FILE_BYTES_MAX / 1_048_576)),
     };
     Answer { event: None, frame: Some(answer) }
 }
