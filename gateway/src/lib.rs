@@ -4,6 +4,7 @@
 //! delivered (to whoever must hear of it). `ARCHITECTURE.md` tells how the rooms fit together.
 
 pub mod config;
+pub mod deliver;
 pub mod egress;
 pub mod interaction;
 pub mod plugin;
