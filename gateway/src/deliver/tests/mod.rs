@@ -1,0 +1,4 @@
+mod backend;
+mod machine;
+mod support;
+mod worker;
