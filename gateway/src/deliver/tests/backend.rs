@@ -14,6 +14,7 @@ use crate::egress::Egress;
 use crate::interaction::Time;
 use crate::store::Record;
 
+#[expect(unreachable_pub, reason = "shared with tests that are crates of their own")]
 #[path = "../../../../tests/support/peer.rs"]
 mod peer;
 
