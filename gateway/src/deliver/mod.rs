@@ -19,6 +19,8 @@ mod settle;
 mod signature;
 mod subscriber;
 mod target;
+#[cfg(test)]
+mod tests;
 mod window;
 mod worker;
 
