@@ -4,5 +4,8 @@
 //! delivered (to whoever must hear of it). `ARCHITECTURE.md` tells how the rooms fit together.
 
 pub mod config;
+pub mod customer;
+pub mod egress;
 pub mod interaction;
+pub mod plugin;
 pub mod store;

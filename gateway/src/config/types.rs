@@ -27,7 +27,8 @@ pub struct Config {
 pub struct Server {
     /// `listen`, default `127.0.0.1:8080`.
     pub listen: SocketAddr,
-    /// `public_url`: scheme, host and port as providers and backends reach it; no path. Default `http://` + listen.
+    /// `public_url`: scheme, host and port as providers and backends reach it; no path. Default `http://` + listen
+    /// (then its port is 0 where that of listen is; a typed one never is).
     pub public_url: Url,
     /// `drain_timeout`: how long a shutdown waits for work in hand. Default `30s`.
     pub drain_timeout: Duration,
@@ -106,7 +107,7 @@ pub struct Conversations {
 pub struct Media {
     /// `bytes_max`: of one file. Default `25MiB`.
     pub bytes_max: u64,
-    /// `content_types`: what is stored; `image/*` matches all of a kind. Default: everything.
+    /// `content_types`: what is stored; `image/*` matches all of a kind, `*/*` everything; an empty list nothing. Default `*/*`.
     pub content_types: Vec<String>,
     /// `url_lifetime`: how long an address inside an event is valid. Default `24h`.
     pub url_lifetime: Duration,
@@ -179,7 +180,7 @@ pub struct Grants {
 /// One granted host, lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
-    /// Without the `*.`.
+    /// Without the `*.`, as `Url::host_str` gives it: punycode, IPv6 in brackets.
     pub host: String,
     /// Any name below `host`, not `host` itself.
     pub wildcard: bool,

@@ -47,6 +47,7 @@ pub struct NewEvent {
     pub kind: Kind,
     /// Events of one lane are delivered one after another: the conversation, or the channel where there is none.
     pub lane: Uuid,
+    /// Where there is one, it is the lane: the index of lanes finds it.
     pub conversation: Option<Uuid>,
     pub contact: Option<Uuid>,
     pub channel: String,

@@ -47,6 +47,7 @@ impl<'a> Mark<'a> {
             "text_link" if link.is_some() => "a",
             _ => return None,
         };
+        let link = link.filter(|_| tag == "a");
         Some(Self { start: entity.offset, end: entity.offset.checked_add(entity.length)?, tag, link })
     }
 }

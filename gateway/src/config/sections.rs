@@ -1,0 +1,222 @@
+//! Every section of the file: its keys, defaults and ranges. `docs/configuration.md` repeats them, checked by a test.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::read::Section;
+use super::units::show_duration;
+use super::{
+    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Media, OnUncertain, Plugins,
+    Server, StoreConfig, addresses, credentials, names,
+};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Pauses between the attempts of a delivery, in seconds: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
+const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
+
+/// The whole document.
+pub(super) fn config(root: &Section<'_>) -> Config {
+    root.refuse("processors", "processors are not in this version: remove the section");
+    root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
+    root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
+    let store = root.table("store", store);
+    Config {
+        server: root.table("server", server),
+        plugins: root.table("plugins", plugins),
+        conversations: root.table("conversations", conversations),
+        media: root.table("media", media),
+        delivery: root.table("delivery", |section| delivery(section, store.retention)),
+        api_keys: root.table("api", api_keys),
+        backends: root.named("backends", names::name, backend),
+        channels: root.named("channels", names::name, channel),
+        store,
+    }
+}
+
+fn server(section: &Section<'_>) -> Server {
+    let listen = section.text("listen", addresses::listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    Server {
+        listen,
+        public_url: public_url(section, listen),
+        drain_timeout: section.duration("drain_timeout", secs(30), secs(1)..=mins(10)),
+        request_timeout: section.duration("request_timeout", secs(15), secs(1)..=mins(5)),
+        request_bytes_max: section.size("request_bytes_max", 4 * MIB, KIB..=256 * MIB),
+        connections_max: section.count("connections_max", 4096, 1..=1_000_000),
+        channel_requests_max: section.count("requests_max", 256, 1..=65_536),
+    }
+}
+
+/// Where nothing was typed, the address on which the gateway listens, with its port even if that is 0.
+fn public_url(section: &Section<'_>, listen: SocketAddr) -> Url {
+    let typed = section.text("public_url", addresses::public_url);
+    let url = typed.unwrap_or_else(|| origin(listen));
+    if url.scheme() != "https" && !addresses::is_loopback(&url) {
+        let advice = "is not https: providers refuse it, and whoever is on the way reads along; use https://...";
+        section.warn("public_url", Some(format!("\"{}\"", url.as_str().trim_end_matches('/'))), advice);
+    }
+    url
+}
+
+/// `http://` and the address: always a URL.
+fn origin(listen: SocketAddr) -> Url {
+    #[expect(clippy::expect_used, reason = "an IP address and a port are a host and a port of a URL")]
+    Url::parse(&format!("http://{listen}")).expect("socket address in a URL")
+}
+
+fn store(section: &Section<'_>) -> StoreConfig {
+    section.refuse("url", "is for the PostgreSQL store, which is not in this version: remove it");
+    StoreConfig {
+        engine: section.text("engine", engine).unwrap_or(Engine::Sqlite),
+        path: path(section, "path", "data"),
+        retention: section.duration("retention", days(90), days(7)..=days(3650)),
+    }
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    match text {
+        "sqlite" => Ok(Engine::Sqlite),
+        "postgres" => Err("the PostgreSQL store is not in this version: write \"sqlite\" or leave it out".into()),
+        _ => Err("must be \"sqlite\"".into()),
+    }
+}
+
+fn plugins(section: &Section<'_>) -> Plugins {
+    Plugins { directory: path(section, "directory", "target/plugins"), limits: section.table("limits", limits) }
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    let limits = Limits {
+        memory: section.size("memory", 64 * MIB, MIB..=256 * MIB),
+        cpu: section.duration("cpu", millis(500), millis(1)..=mins(1)),
+        wall: section.duration("wall", secs(20), millis(10)..=mins(5)),
+        output: section.size("output", 8 * MIB, 64 * KIB..=64 * MIB),
+        log_lines: section.count("log_lines", 100, 0..=10_000) as u32,
+        http_requests: section.count("http_requests", 16, 0..=256) as u32,
+        http_response: section.size("http_response", 4 * MIB, KIB..=64 * MIB),
+        kv_bytes: section.size("kv_bytes", MIB, KIB..=GIB),
+        kv_keys: section.count("kv_keys", 10_000, 1..=1_000_000),
+        concurrency: section.count("concurrency", 64, 1..=1024),
+        quarantine: section.count("quarantine", 10_000, 1..=1_000_000),
+    };
+    if limits.cpu > limits.wall {
+        section.problem("cpu", "must not be longer than wall, which contains it");
+    }
+    limits
+}
+
+fn conversations(section: &Section<'_>) -> Conversations {
+    Conversations { idle: section.duration("idle", hours(24), secs(1)..=days(365)) }
+}
+
+fn media(section: &Section<'_>) -> Media {
+    Media {
+        bytes_max: section.size("bytes_max", 25 * MIB, KIB..=GIB) as u64,
+        content_types: section.texts("content_types", 0..=100, names::content_type).unwrap_or(vec!["*/*".into()]),
+        url_lifetime: section.duration("url_lifetime", hours(24), secs(1)..=days(30)),
+    }
+}
+
+fn delivery(section: &Section<'_>, retention: Duration) -> Delivery {
+    let default = || RETRIES.map(secs).to_vec();
+    let retries = section.durations("retries", 0..=50, millis(1)..=days(30)).unwrap_or_else(default);
+    let together = retries.iter().sum();
+    if together >= retention {
+        let (together, retention) = (show_duration(together), show_duration(retention));
+        let rule = format!("must be shorter together ({together}) than store.retention ({retention})");
+        section.problem("retries", &rule);
+    }
+    Delivery { retries }
+}
+
+/// Keys that were read, and where: two callers with one key could not be told apart.
+type SeenKeys = RefCell<BTreeMap<String, String>>;
+
+fn api_keys(section: &Section<'_>) -> BTreeMap<String, ApiKey> {
+    let seen = SeenKeys::default();
+    section.named("keys", names::name, |section| api_key(section, &seen))
+}
+
+fn api_key(section: &Section<'_>, seen: &SeenKeys) -> Option<ApiKey> {
+    section.require(&[
+        ("key", "what callers send as bearer token, such as { env = \"OMNIGATE_API_KEY\" }"),
+        ("scopes", "what the key may do, such as [\"messages\", \"contacts\"]"),
+    ]);
+    let key = section.secret("key", credentials::api_key);
+    let scopes = section.texts("scopes", 1..=names::SCOPES.len(), |text| choice(text, &names::SCOPES));
+    let key = key?;
+    if let Some(first) = seen.borrow_mut().insert(key.expose().to_owned(), section.path().to_owned()) {
+        section.problem("key", &format!("is the same as {first}.key: every caller needs a key of its own"));
+    }
+    Some(ApiKey { key, scopes: scopes?.into_iter().collect() })
+}
+
+fn backend(section: &Section<'_>) -> Option<Backend> {
+    section.require(&[
+        ("url", "where interactions are sent, such as \"https://desk.example.com/interactions\""),
+        ("secret", "what signs them, such as { env = \"DESK_SECRET\" } with whsec_..."),
+    ]);
+    let url = section.text("url", addresses::backend);
+    let secret = section.secret("secret", credentials::webhook_secret);
+    let timeout = section.duration("timeout", secs(15), millis(100)..=mins(5));
+    let concurrency = section.count("concurrency", 16, 1..=1024);
+    Some(Backend { url: url?, secret: secret?, timeout, concurrency })
+}
+
+fn channel(section: &Section<'_>) -> Option<Channel> {
+    section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
+    let adapter = section.text("adapter", names::name);
+    let settings = section.json("settings");
+    let secrets = section.secrets("secrets");
+    let grants = section.table("grants", grants);
+    let on_uncertain = section
+        .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
+    let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
+    let concurrency = section.count("concurrency", 8, 1..=1024);
+    Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
+}
+
+fn grants(section: &Section<'_>) -> Grants {
+    Grants { hosts: section.texts("hosts", 0..=100, str::parse).unwrap_or_default() }
+}
+
+fn path(section: &Section<'_>, key: &'static str, default: &str) -> PathBuf {
+    let is_path = |text: &str| match text.is_empty() || text.contains('\0') || text.len() > 4096 {
+        true => Err("must be the path of a directory".to_owned()),
+        false => Ok(PathBuf::from(text)),
+    };
+    section.reading.base_dir.join(section.text(key, is_path).unwrap_or_else(|| default.into()))
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let names = || choices.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    chosen.ok_or_else(|| format!("must be one of {}", names()))
+}
+
+fn millis(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+fn secs(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn mins(number: u64) -> Duration {
+    secs(60 * number)
+}
+
+fn hours(number: u64) -> Duration {
+    mins(60 * number)
+}
+
+fn days(number: u64) -> Duration {
+    hours(24 * number)
+}

@@ -1,0 +1,9 @@
+//! Every request that leaves the gateway: where it may go, with which credentials, how far and for how long.
+
+mod client;
+mod grants;
+mod policy;
+
+pub use client::{Egress, Error, Limits, Received, Request};
+pub use grants::Allowed;
+pub use policy::{Reach, is_public};

@@ -1,0 +1,142 @@
+//! From bytes to something that can be called: refused with a sentence that helps, compiled off the request path.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, types::ComponentItem};
+
+use super::artefacts::Artefacts;
+use super::contract::{OFFERED, v1};
+use super::manifest::{Manifest, ManifestError};
+
+/// Larger than any component that a toolchain makes today (CPython: 18 MB).
+const BYTES_MAX: u64 = 64 << 20;
+const COMPONENT: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+const CORE_MODULE: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
+/// Why a file is no plugin of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("has {0} bytes, more than {BYTES_MAX}")]
+    TooLarge(u64),
+    #[error(
+        "is a core WebAssembly module, not a component: build for wasm32-unknown-unknown with wasm-component-ld as linker, \
+         or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    #[error("is machine code compiled elsewhere, which is never loaded: give the .wasm component itself")]
+    Precompiled,
+    #[error("is no WebAssembly component")]
+    NotWasm,
+    #[error("{0}")]
+    Manifest(#[from] ManifestError),
+    #[error(
+        "plugin {plugin} wants contract {wanted}; this gateway offers {OFFERED}: rebuild it with an SDK of that version"
+    )]
+    UnknownContract { plugin: String, wanted: String },
+    #[error("plugin {plugin} imports {import}, which this gateway does not offer: {hint}")]
+    UnknownImport { plugin: String, import: String, hint: &'static str },
+    #[error("plugin {plugin} does not fit contract {OFFERED}: {why}: rebuild it with an SDK of that version")]
+    Mismatch { plugin: String, why: String },
+    #[error("plugin {plugin} cannot be compiled: {why}")]
+    Compile { plugin: String, why: String },
+}
+
+/// A component that passed every check.
+pub(super) struct Admitted {
+    pub(super) manifest: Manifest,
+    pub(super) digest: String,
+    pub(super) bytes: u64,
+    pub(super) imports: Vec<String>,
+    pub(super) exports: Vec<String>,
+    pub(super) calls: v1::Calls,
+}
+
+/// Reads, checks and compiles a file. Takes as long as compiling takes: never call it from a request.
+pub(super) fn admit(engine: &Engine, artefacts: Option<&Artefacts>, file: &Path) -> Result<Admitted, AdmissionError> {
+    let size = std::fs::metadata(file)?.len();
+    if size > BYTES_MAX {
+        return Err(AdmissionError::TooLarge(size));
+    }
+    let bytes = std::fs::read(file)?;
+    check_kind(&bytes)?;
+    let manifest = Manifest::of(&bytes)?;
+    check_contract(&manifest)?;
+    let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, &bytes));
+    let component = compile(engine, artefacts, &manifest.id, &digest, &bytes)?;
+    let (imports, exports) = interfaces(engine, &component);
+    check_imports(&manifest, &imports)?;
+    let calls = link(engine, &manifest, &component)?;
+    Ok(Admitted { manifest, digest, bytes: size, imports, exports, calls })
+}
+
+fn check_kind(bytes: &[u8]) -> Result<(), AdmissionError> {
+    if bytes.starts_with(&COMPONENT) {
+        return Ok(());
+    }
+    if bytes.starts_with(&CORE_MODULE) {
+        return Err(AdmissionError::CoreModule);
+    }
+    if Engine::detect_precompiled(bytes).is_some() || bytes.starts_with(b"\x7fELF") {
+        return Err(AdmissionError::Precompiled);
+    }
+    Err(AdmissionError::NotWasm)
+}
+
+fn check_contract(manifest: &Manifest) -> Result<(), AdmissionError> {
+    match manifest.contract.as_str() {
+        "channel@1" => Ok(()),
+        other => Err(AdmissionError::UnknownContract { plugin: manifest.id.clone(), wanted: other.to_owned() }),
+    }
+}
+
+fn compile(
+    engine: &Engine,
+    artefacts: Option<&Artefacts>,
+    plugin: &str,
+    digest: &str,
+    bytes: &[u8],
+) -> Result<Component, AdmissionError> {
+    let failed =
+        |error: wasmtime::Error| AdmissionError::Compile { plugin: plugin.to_owned(), why: format!("{error:#}") };
+    let component = match artefacts {
+        Some(artefacts) => artefacts.component(engine, digest, bytes).map_err(failed)?,
+        None => Component::from_binary(engine, bytes).map_err(failed)?,
+    };
+    // Now, so that the first call does not pay for it.
+    component.initialize_copy_on_write_image().map_err(failed)?;
+    Ok(component)
+}
+
+fn interfaces(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
+    let kind = component.component_type();
+    let imports = kind.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let exports = kind.exports(engine).filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)));
+    (imports, exports.map(|(name, _)| name.to_owned()).collect())
+}
+
+fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(), AdmissionError> {
+    let offered = ["omnigate:types/", "omnigate:host/", "omnigate:channel/events@"];
+    let Some(import) = imports.iter().find(|import| !offered.iter().any(|prefix| import.starts_with(prefix))) else {
+        return Ok(());
+    };
+    let hint = if import.starts_with("wasi:") {
+        "plugins run without WASI; build for wasm32-unknown-unknown, or stub WASI with your toolchain's option"
+    } else {
+        "see the interfaces under wit/"
+    };
+    Err(AdmissionError::UnknownImport { plugin: manifest.id.clone(), import: import.clone(), hint })
+}
+
+fn link(engine: &Engine, manifest: &Manifest, component: &Component) -> Result<v1::Calls, AdmissionError> {
+    let linked = v1::linker(engine).and_then(|linker| linker.instantiate_pre(component)).and_then(v1::Calls::of);
+    linked.map_err(|error| AdmissionError::Mismatch { plugin: manifest.id.clone(), why: format!("{error:#}") })
+}
+
+/// The shared handle under which an admitted plugin goes.
+pub(super) fn name(manifest: &Manifest) -> Arc<str> {
+    manifest.id.as_str().into()
+}

@@ -1,0 +1,151 @@
+//! A channel's side of a plugin: settings, secrets, grants.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Manifest;
+use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
+use crate::interaction::Time;
+
+/// The setting that leads a plugin to another host than the provider's.
+const API_BASE: &str = "api_base";
+
+/// Everything that a call may use, and nothing of any other channel.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    pub channel: String,
+    pub medium: String,
+    /// JSON, defaults filled in.
+    pub settings: String,
+    /// `{public_url}/channels/{name}`
+    pub url: String,
+    pub secrets: BTreeMap<String, Secret>,
+    /// Slots of the manifest and where each may be sent.
+    pub slots: BTreeMap<String, Vec<HostPattern>>,
+    /// What the operator granted.
+    pub hosts: Vec<HostPattern>,
+    /// Behind the slot `@channel`.
+    pub channel_key: Secret,
+    pub limits: Limits,
+    /// Stands still at this time: for reproducible cases.
+    pub clock: Option<Time>,
+}
+
+/// What a channel's configuration breaks of its plugin's rules, and what is merely odd.
+#[derive(Debug, Default)]
+pub struct Checked {
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+impl Binding {
+    /// Binds a channel, whose configuration was checked, to its plugin.
+    pub fn new(
+        name: &str,
+        channel: &Channel,
+        manifest: &Manifest,
+        public_url: &Url,
+        limits: &Limits,
+        key: Secret,
+    ) -> Self {
+        let settings = manifest.with_defaults(&channel.settings);
+        Self {
+            channel: name.to_owned(),
+            medium: manifest.medium(&settings).to_owned(),
+            url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
+            secrets: channel.secrets.clone(),
+            slots: slots(manifest, &settings),
+            hosts: channel.grants.hosts.clone(),
+            channel_key: key,
+            limits: limits.clone(),
+            clock: None,
+            settings: Value::Object(settings).to_string(),
+        }
+    }
+}
+
+/// Checks a channel's settings, secrets and grants against the manifest.
+pub fn check(name: &str, channel: &Channel, manifest: &Manifest) -> Checked {
+    let mut checked = Checked::default();
+    let settings = manifest.with_defaults(&channel.settings);
+    check_settings(name, manifest, &settings, &mut checked.problems);
+    check_slots(name, channel, manifest, &mut checked.problems);
+    let missing = wanted_hosts(manifest, &settings).into_iter().filter(|host| !channel.grants.hosts.contains(host));
+    checked.warnings.extend(missing.map(|host| {
+        let rule = format!("plugin {} wants to call {host}, which is not granted: add \"{host}\"", manifest.id);
+        Problem::new(format!("channels.{name}.grants.hosts"), None, rule)
+    }));
+    checked
+}
+
+fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>, problems: &mut Vec<Problem>) {
+    let path = format!("channels.{name}.settings");
+    let validator = match jsonschema::validator_for(&manifest.settings) {
+        Ok(validator) => validator,
+        Err(error) => {
+            let rule = format!("the settings schema of plugin {} is not valid: {error}", manifest.id);
+            return problems.push(Problem::new(path, None, rule));
+        }
+    };
+    for error in validator.iter_errors(&Value::Object(settings.clone())) {
+        let place = format!("{path}{}", error.instance_path().to_string().replace('/', "."));
+        let hint = format!("; `omnigate plugin inspect` shows the settings of {}", manifest.id);
+        problems.push(Problem::new(place, None, format!("{error}{hint}")));
+    }
+}
+
+fn check_slots(name: &str, channel: &Channel, manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let path = |slot: &str| format!("channels.{name}.secrets.{slot}");
+    for slot in channel.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+        let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
+        let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
+        problems.push(Problem::new(path(slot), None, rule));
+    }
+    for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
+        if !channel.secrets.contains_key(slot) {
+            let rule = format!(
+                "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
+                description.description
+            );
+            problems.push(Problem::new(path(slot), None, rule));
+        }
+    }
+}
+
+/// The hosts of the manifest; or, where the operator leads it elsewhere, that host alone.
+fn wanted_hosts(manifest: &Manifest, settings: &Map<String, Value>) -> Vec<HostPattern> {
+    let mut hosts = patterns(&manifest.hosts);
+    if let Some(base) = api_base(settings)
+        && !hosts.contains(&base)
+    {
+        hosts = vec![base];
+    }
+    hosts
+}
+
+fn slots(manifest: &Manifest, settings: &Map<String, Value>) -> BTreeMap<String, Vec<HostPattern>> {
+    let base = api_base(settings);
+    let bound = |hosts: &[String]| {
+        let mut bound = patterns(hosts);
+        // Without hosts of its own a slot is never sent anywhere, wherever `api_base` leads.
+        if !bound.is_empty() {
+            bound.extend(base.clone());
+        }
+        bound
+    };
+    manifest.slots.iter().map(|(name, slot)| (name.clone(), bound(&slot.hosts))).collect()
+}
+
+/// Manifests were checked when they were read: what does not parse is not there.
+fn patterns(hosts: &[String]) -> Vec<HostPattern> {
+    hosts.iter().filter_map(|host| host.parse().ok()).collect()
+}
+
+fn api_base(settings: &Map<String, Value>) -> Option<HostPattern> {
+    let url: Url = settings.get(API_BASE)?.as_str()?.parse().ok()?;
+    let host = url.host_str()?;
+    let port = (url.scheme() != "https" || url.port().is_some()).then(|| url.port_or_known_default()).flatten();
+    port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")).parse().ok()
+}

@@ -1,0 +1,75 @@
+//! One call: a fresh store, bounded in every direction, and dropped whatever happens.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+
+use super::engine::TICK;
+use super::exchange::{Broken, Called, Failure};
+use super::state::{CallState, Shared};
+use super::{Binding, host};
+
+const HANDLES_MAX: usize = 1_000;
+
+/// Runs `body` in a fresh store and says what became of it.
+pub(super) async fn run<T, F>(
+    engine: &Engine,
+    plugin: Arc<str>,
+    binding: Arc<Binding>,
+    shared: Arc<Shared>,
+    body: F,
+) -> Called<T>
+where
+    F: AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<Result<T, Failure>>,
+{
+    let wall = binding.limits.wall;
+    let mut store = fresh_store(engine, plugin, binding, shared);
+    let call = AssertUnwindSafe(body(&mut store)).catch_unwind();
+    let ended = tokio::time::timeout(wall, call).await;
+    let state = store.data();
+    host::log::finish(state);
+    let result = match ended {
+        Err(_) => Err(Failure::Broken(Broken::WallLimit)),
+        Ok(Err(panic)) => Err(Failure::Broken(Broken::Host(panic_text(&*panic)))),
+        Ok(Ok(Err(error))) => Err(failure_of(&error, state)),
+        Ok(Ok(Ok(result))) => result,
+    };
+    Called { result, authentic: state.authentic }
+}
+
+fn fresh_store(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>) -> Store<CallState> {
+    let output = binding.limits.output;
+    let ticks = u32::try_from(binding.limits.cpu.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX);
+    let mut store = Store::new(engine, CallState::new(plugin, binding, shared, ticks));
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(output);
+    store.set_max_component_handles(HANDLES_MAX);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut cx| {
+        let state = cx.data_mut();
+        state.ticks_left = state.ticks_left.saturating_sub(1);
+        Ok(if state.ticks_left == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+    });
+    store
+}
+
+fn failure_of(error: &wasmtime::Error, state: &CallState) -> Failure {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Failure::Busy;
+    }
+    let broken = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Broken::CpuLimit,
+        _ if state.memory.refused => Broken::MemoryLimit,
+        Some(trap) => Broken::Trap(trap.to_string()),
+        None if format!("{error:#}").contains("fuel allocated for hostcalls") => Broken::OutputLimit,
+        None => Broken::Trap(format!("{error:#}")),
+    };
+    Failure::Broken(broken)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").to_owned()
+}

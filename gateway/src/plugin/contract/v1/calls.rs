@@ -1,0 +1,133 @@
+//! The exports of a component, looked up once.
+
+use wasmtime::component::InstancePre;
+use wasmtime::{Result, Store};
+
+use super::{channel, inward, media, outward, session, signals, types};
+use crate::interaction::Identity;
+use crate::plugin::exchange::{
+    Broken, Download, Failure, Fault, FaultKind, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal,
+    Step,
+};
+use crate::plugin::host::http::prepare;
+use crate::plugin::state::CallState;
+
+/// What can be called: the adapter always, the rest where the component has it.
+pub(in crate::plugin) struct Calls {
+    channel: channel::ChannelPre<CallState>,
+    media: Option<media::WithMediaPre<CallState>>,
+    signals: Option<signals::WithSignalsPre<CallState>>,
+    session: Option<session::WithSessionPre<CallState>>,
+}
+
+type Answer<T> = Result<std::result::Result<T, Failure>>;
+
+impl Calls {
+    pub(in crate::plugin) fn of(pre: InstancePre<CallState>) -> Result<Self> {
+        Ok(Self {
+            media: media::WithMediaPre::new(pre.clone()).ok(),
+            signals: signals::WithSignalsPre::new(pre.clone()).ok(),
+            session: session::WithSessionPre::new(pre.clone()).ok(),
+            channel: channel::ChannelPre::new(pre)?,
+        })
+    }
+
+    /// Instantiates once: what fails here fails always.
+    pub(in crate::plugin) async fn try_out(&self, store: &mut Store<CallState>) -> Answer<()> {
+        self.channel.instantiate_async(store).await?;
+        Ok(Ok(()))
+    }
+
+    pub(in crate::plugin) async fn handle_request(
+        &self,
+        store: &mut Store<CallState>,
+        request: Request,
+    ) -> Answer<Outcome> {
+        let instance = self.channel.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, 1);
+        let adapter = instance.omnigate_channel_adapter();
+        let answer = adapter.call_handle_request(store, &context, &outward::request(request)).await?;
+        Ok(checked(answer, inward::outcome))
+    }
+
+    pub(in crate::plugin) async fn send(
+        &self,
+        store: &mut Store<CallState>,
+        attempt: u32,
+        message: Outbound,
+    ) -> Answer<Receipt> {
+        let instance = self.channel.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, attempt);
+        let answer =
+            instance.omnigate_channel_adapter().call_send(store, &context, &outward::outbound(message)).await?;
+        Ok(checked(answer, inward::receipt))
+    }
+
+    /// The request is prepared with the call's own grants and secrets, so that it may leave as it is.
+    pub(in crate::plugin) async fn locate(
+        &self,
+        store: &mut Store<CallState>,
+        attempt: u32,
+        reference: &str,
+    ) -> Answer<Download> {
+        let Some(pre) = &self.media else { return Ok(Err(lacks("media"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, attempt);
+        let answer = instance.omnigate_channel_media().call_locate(&mut *store, &context, reference).await?;
+        let prepared =
+            |request| prepare(store.data(), inward::guest_request(request)).map(|request| Download { request });
+        Ok(checked(answer, prepared))
+    }
+
+    pub(in crate::plugin) async fn show(
+        &self,
+        store: &mut Store<CallState>,
+        recipient: Identity,
+        last_inbound: Option<&str>,
+        signal: Signal,
+    ) -> Answer<()> {
+        let Some(pre) = &self.signals else { return Ok(Err(lacks("signals"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, 1);
+        let (recipient, signal) = (outward::identity(recipient), outward::signal(signal));
+        let signals = instance.omnigate_channel_signals();
+        let answer = signals.call_show(store, &context, &recipient, last_inbound, &signal).await?;
+        Ok(checked(answer, Ok))
+    }
+
+    pub(in crate::plugin) async fn open(&self, store: &mut Store<CallState>, opening: Opening) -> Answer<Step> {
+        let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, 1);
+        let session = instance.omnigate_channel_session();
+        let answer = session.call_open(store, &context, &outward::opening(opening)).await?;
+        Ok(checked(answer, inward::step))
+    }
+
+    pub(in crate::plugin) async fn frame(
+        &self,
+        store: &mut Store<CallState>,
+        state: SessionState,
+        frame: &str,
+    ) -> Answer<Step> {
+        let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, 1);
+        let session = instance.omnigate_channel_session();
+        let answer = session.call_frame(store, &context, &outward::state(state), frame).await?;
+        Ok(checked(answer, inward::step))
+    }
+}
+
+fn checked<G, T>(
+    answer: std::result::Result<G, types::Fault>,
+    check: impl FnOnce(G) -> std::result::Result<T, inward::Broken>,
+) -> std::result::Result<T, Failure> {
+    let answer = answer.map_err(|fault| Failure::Fault(inward::fault(fault)))?;
+    check(answer).map_err(|rule| Failure::Broken(Broken::Contract(rule)))
+}
+
+fn lacks(interface: &str) -> Failure {
+    let message = format!("the plugin does not export omnigate:channel/{interface}");
+    Failure::Fault(Fault { kind: FaultKind::Unsupported, message, reason: None, code: None, retry_after: None })
+}

@@ -1,0 +1,286 @@
+//! What goes to a plugin and comes back, in the gateway's own types.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::interaction::{AuthorKind, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time};
+
+/// A request to a channel, as it came.
+#[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
+pub struct Request {
+    pub method: String,
+    /// Below the channel, beginning with a slash.
+    pub path: String,
+    pub query: String,
+    /// The address that the caller used.
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// The adapter's answer to the caller.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// An answer, and what happened.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub reply: Reply,
+    pub happenings: Vec<Happening>,
+}
+
+/// One thing that happened on a channel.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Happening {
+    Message(Inbound),
+    Echo(Inbound),
+    Status(StatusReport),
+    Edit {
+        id: String,
+        target: String,
+        sender: Identity,
+        at: Option<Time>,
+        content: Content,
+    },
+    Deletion {
+        id: String,
+        target: String,
+        sender: Identity,
+        at: Option<Time>,
+    },
+    Reaction {
+        id: String,
+        target: String,
+        sender: Identity,
+        at: Option<Time>,
+        emoji: Option<String>,
+    },
+    Typing {
+        sender: Identity,
+        on: bool,
+    },
+    Consent {
+        id: String,
+        sender: Identity,
+        at: Option<Time>,
+        granted: bool,
+        category: Option<String>,
+        evidence: Option<String>,
+    },
+    IdentityChange {
+        id: String,
+        previous: Identity,
+        current: Identity,
+        at: Option<Time>,
+    },
+    Referral {
+        id: String,
+        sender: Identity,
+        at: Option<Time>,
+        data: Value,
+    },
+    Unsupported {
+        id: String,
+        what: String,
+        sender: Option<Identity>,
+        at: Option<Time>,
+    },
+}
+
+/// A message of a person, or one that the business sent elsewhere.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inbound {
+    pub id: String,
+    pub sender: Identity,
+    pub aliases: Vec<Identity>,
+    pub recipients: Vec<Identity>,
+    pub at: Option<Time>,
+    pub in_reply_to: Option<String>,
+    pub content: Content,
+    pub metadata: Map<String, Value>,
+}
+
+/// Parts with references to media that are still at the provider.
+#[derive(Clone, Debug, Serialize)]
+pub struct Content {
+    pub subject: Option<String>,
+    pub parts: Vec<Piece>,
+    pub quoted_text: Option<String>,
+}
+
+/// A part, or a file on its way to be one.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Piece {
+    Part(Part),
+    Media(Media),
+}
+
+/// A file that an adapter speaks of.
+#[derive(Clone, Debug, Serialize)]
+pub struct Media {
+    pub kind: MediaKind,
+    pub source: MediaSource,
+    pub content_type: Option<String>,
+    pub name: Option<String>,
+    pub bytes: Option<u64>,
+    pub caption: Option<String>,
+}
+
+/// Where a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaSource {
+    /// At the provider; `locate` tells how to fetch it.
+    Reference(String),
+    /// Here already, by id.
+    Stored(String),
+    /// At a public address.
+    Url(String),
+}
+
+/// A delivery receipt from the provider.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusReport {
+    pub message_id: Option<Uuid>,
+    pub external_id: Option<String>,
+    pub recipient: Option<Identity>,
+    pub status: Status,
+    pub at: Option<Time>,
+    pub reason: Option<Reason>,
+}
+
+/// A message on its way out.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    pub id: Uuid,
+    pub recipient: Identity,
+    pub author: AuthorKind,
+    pub in_reply_to: Option<String>,
+    pub last_inbound: Option<String>,
+    pub subject: Option<String>,
+    pub parts: Vec<Part>,
+    pub expires_in: Option<Duration>,
+    pub metadata: Map<String, Value>,
+}
+
+/// What the provider answered to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    pub external_ids: Vec<String>,
+    pub status: Status,
+}
+
+/// Typing or reading, to be shown to the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Typing(bool),
+    /// The provider's id of what was read.
+    Read(String),
+}
+
+/// How to fetch a file: run by the gateway with the channel's credentials.
+#[derive(Clone, Debug)]
+pub struct Download {
+    pub request: crate::egress::Request,
+}
+
+/// A socket that was opened.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    pub query: String,
+    pub origin: Option<String>,
+    pub headers: Vec<(String, String)>,
+}
+
+/// What an adapter keeps about a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionState {
+    pub address: Option<String>,
+    /// JSON.
+    pub memory: String,
+}
+
+/// One step of a socket.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    pub state: SessionState,
+    pub happenings: Vec<Happening>,
+    pub frames: Vec<String>,
+    pub close: Option<(u16, String)>,
+}
+
+/// What the plugin says went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    pub kind: FaultKind,
+    pub message: String,
+    pub reason: Option<ReasonCode>,
+    pub code: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+/// What to do about it; see `wit/types`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    Invalid,
+    Unauthorized,
+    NotFound,
+    Rejected,
+    RateLimited,
+    Unavailable,
+    Uncertain,
+    Unsupported,
+    Internal,
+}
+
+/// Why a call brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The plugin says so.
+    Fault(Fault),
+    /// The plugin broke; it said nothing.
+    Broken(Broken),
+    /// No room for the call now.
+    Busy,
+}
+
+/// How a plugin broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("it trapped: {0}")]
+    Trap(String),
+    #[error("it used more processor time than plugins.limits.cpu")]
+    CpuLimit,
+    #[error("it took longer than plugins.limits.wall")]
+    WallLimit,
+    #[error("it asked for more memory than plugins.limits.memory")]
+    MemoryLimit,
+    #[error("it handed over more than plugins.limits.output")]
+    OutputLimit,
+    #[error("its answer breaks the contract: {0}")]
+    Contract(String),
+    #[error("the gateway failed in serving it: {0}")]
+    Host(String),
+}
+
+/// A call and what the gateway saw during it.
+#[derive(Clone, Debug)]
+pub struct Called<T> {
+    pub result: Result<T, Failure>,
+    /// A signature or token of the request was found genuine.
+    pub authentic: bool,
+}
+
+/// A file's body on its way; bounded by the reader.
+pub type Body = Bytes;

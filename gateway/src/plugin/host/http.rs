@@ -1,0 +1,197 @@
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use url::Url;
+
+use super::secrets::{SecretError, secret};
+use crate::egress::{self, Allowed, Received};
+use crate::plugin::state::CallState;
+
+const HEADERS_MAX: usize = 64;
+const URL_MAX: usize = 8 << 10;
+
+/// Everything that has a meaning inside a path or query; a token's colon stays.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Headers that are the host's: credentials come from slots, framing from the client.
+const FORBIDDEN: [HeaderName; 10] = [
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::COOKIE,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// A request in a guest's words, credentials by name.
+#[derive(Clone, Debug)]
+pub(in crate::plugin) struct GuestRequest {
+    pub(in crate::plugin) method: String,
+    pub(in crate::plugin) url: String,
+    pub(in crate::plugin) headers: Vec<(String, String)>,
+    pub(in crate::plugin) body: Option<Vec<u8>>,
+    pub(in crate::plugin) credentials: Vec<Credential>,
+    pub(in crate::plugin) timeout: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::plugin) enum Credential {
+    Bearer(String),
+    Header { name: String, prefix: String, slot: String },
+    Query { name: String, prefix: String, slot: String },
+    Basic { user: String, slot: String },
+    Path(String),
+}
+
+impl Credential {
+    fn slot(&self) -> &str {
+        match self {
+            Self::Bearer(slot) | Self::Path(slot) => slot,
+            Self::Header { slot, .. } | Self::Query { slot, .. } | Self::Basic { slot, .. } => slot,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::plugin) enum HttpError {
+    BudgetSpent,
+    Egress(egress::Error),
+}
+
+/// Sends a guest's request; bounded by the call's wall time.
+pub(in crate::plugin) async fn send(state: &mut CallState, request: GuestRequest) -> Result<Received, HttpError> {
+    state.http_left = state.http_left.checked_sub(1).ok_or(HttpError::BudgetSpent)?;
+    // The guest must have time left to say what a missing answer means.
+    let left = state.time_left() * 9 / 10;
+    let timeout = request.timeout.map_or(left, |timeout| timeout.min(left));
+    let ready = prepare(state, request).map_err(|why| HttpError::Egress(egress::Error::Denied(why)))?;
+    let limits = egress::Limits { timeout, response: state.binding.limits.http_response };
+    let hosts = &state.binding.hosts;
+    state.shared.egress.send(ready, |url| Allowed::by(hosts, url), limits).await.map_err(HttpError::Egress)
+}
+
+/// Puts the credentials in. Every rule is checked before a secret is touched.
+pub(in crate::plugin) fn prepare(state: &CallState, request: GuestRequest) -> Result<egress::Request, String> {
+    let template = checked_url(&request.url)?;
+    Allowed::by(&state.binding.hosts, &template)?;
+    for credential in &request.credentials {
+        check_audience(state, credential.slot(), &template)?;
+    }
+    let method =
+        Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("{:?} is no method", request.method))?;
+    let mut headers = guest_headers(&request.headers)?;
+    let mut url = request.url;
+    for credential in &request.credentials {
+        inject(state, credential, &mut url, &mut headers)?;
+    }
+    let url = checked_url(&url)?;
+    if url.origin() != template.origin() {
+        return Err("a credential must not change the host".into());
+    }
+    Ok(egress::Request { method, url, headers, body: request.body.unwrap_or_default().into() })
+}
+
+fn checked_url(text: &str) -> Result<Url, String> {
+    if text.len() > URL_MAX {
+        return Err(format!("the address is longer than {URL_MAX} bytes"));
+    }
+    let url: Url = text.parse().map_err(|error| format!("the address is not valid: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(format!("{other} is neither http nor https")),
+    }
+}
+
+/// A slot is bound to hosts: that of another provider never gets it.
+fn check_audience(state: &CallState, slot: &str, url: &Url) -> Result<(), String> {
+    let hosts =
+        state.binding.slots.get(slot).ok_or_else(|| format!("slot {slot:?} is not declared in the manifest"))?;
+    if hosts.iter().any(|pattern| pattern.covers(url)) {
+        return Ok(());
+    }
+    Err(format!("slot {slot} must not be sent to {}", url.host_str().unwrap_or_default()))
+}
+
+fn guest_headers(headers: &[(String, String)]) -> Result<HeaderMap, String> {
+    if headers.len() > HEADERS_MAX {
+        return Err(format!("more than {HEADERS_MAX} headers"));
+    }
+    let mut map = HeaderMap::new();
+    map.insert(header::USER_AGENT, HeaderValue::from_static(concat!("omnigate/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is not valid")?;
+        if FORBIDDEN.contains(&name) {
+            return Err(format!("header {name} is the gateway's: use a credential"));
+        }
+        let value = HeaderValue::from_str(value).map_err(|_| format!("the value of header {name} is not valid"))?;
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+fn inject(state: &CallState, credential: &Credential, url: &mut String, headers: &mut HeaderMap) -> Result<(), String> {
+    let slot = credential.slot();
+    let value = secret(state, slot).map_err(|error| slot_problem(slot, error))?.expose();
+    match credential {
+        Credential::Bearer(_) => insert(headers, header::AUTHORIZATION, &format!("Bearer {value}"), slot),
+        Credential::Basic { user, .. } => insert(
+            headers,
+            header::AUTHORIZATION,
+            &format!("Basic {}", STANDARD.encode(format!("{user}:{value}"))),
+            slot,
+        ),
+        Credential::Header { name, prefix, .. } => {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is not valid")?;
+            insert(headers, name, &format!("{prefix}{value}"), slot)
+        }
+        Credential::Query { name, prefix, .. } => {
+            let mut parsed: Url = url.parse().map_err(|_| "the address is not valid")?;
+            parsed.query_pairs_mut().append_pair(name, &format!("{prefix}{value}"));
+            *url = parsed.into();
+            Ok(())
+        }
+        Credential::Path(_) => {
+            *url = url.replace(&format!("{{{slot}}}"), &utf8_percent_encode(value, SEGMENT).to_string());
+            Ok(())
+        }
+    }
+}
+
+/// Marked as sensitive: not shown by `Debug`, not carried over a redirect to another host.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str, slot: &str) -> Result<(), String> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| format!("the value of slot {slot} cannot be a header"))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+fn slot_problem(slot: &str, error: SecretError) -> String {
+    match error {
+        SecretError::Undeclared => format!("slot {slot:?} is not declared in the manifest"),
+        SecretError::Unset => format!("slot {slot} has no value: set it in the channel's secrets"),
+        SecretError::WrongType => format!("slot {slot} holds no such key"),
+    }
+}

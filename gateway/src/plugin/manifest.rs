@@ -1,0 +1,209 @@
+//! What a plugin says of itself: a JSON text in the custom section `omnigate:manifest`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wasmparser::{Parser, Payload};
+
+use crate::config::HostPattern;
+
+const SECTION: &str = "omnigate:manifest";
+
+/// The manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The name by which the configuration calls it.
+    pub id: String,
+    pub version: String,
+    /// `channel@1`
+    pub contract: String,
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    pub medium: String,
+    /// Other media by a setting's prefix; the first that fits counts.
+    #[serde(default)]
+    pub mediums: Vec<MediumRule>,
+    #[serde(default)]
+    pub transport: Transport,
+    /// Hosts that it wants to call; the host of the setting `api_base` is always one.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    #[serde(default)]
+    pub slots: BTreeMap<String, Slot>,
+    /// JSON Schema of the channel's settings.
+    #[serde(default = "empty_schema")]
+    pub settings: Value,
+    #[serde(default)]
+    pub identity_schemes: Vec<String>,
+    #[serde(default)]
+    pub capabilities: Capabilities,
+}
+
+/// A medium that a setting chooses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediumRule {
+    pub setting: String,
+    pub prefix: String,
+    pub medium: String,
+}
+
+/// How the outside reaches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    #[default]
+    Http,
+    Socket,
+}
+
+/// A secret that it uses by name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slot {
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub required: bool,
+    /// Where it may be sent; the host of `api_base` besides. Without hosts it is sent nowhere.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+/// What the channel can do outbound.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capabilities {
+    #[serde(default)]
+    pub parts: Vec<String>,
+    /// Characters of one text.
+    #[serde(default)]
+    pub text_max: Option<usize>,
+    #[serde(default)]
+    pub media: Vec<MediaCapability>,
+    #[serde(default)]
+    pub choices: Option<ChoicesCapability>,
+    #[serde(default)]
+    pub receipts: Vec<String>,
+    #[serde(default)]
+    pub typing: bool,
+    #[serde(default)]
+    pub read_marks: bool,
+    #[serde(default)]
+    pub edits: bool,
+    #[serde(default)]
+    pub replies: bool,
+}
+
+/// One kind of media.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaCapability {
+    pub kind: crate::interaction::MediaKind,
+    /// Empty: every type.
+    #[serde(default)]
+    pub content_types: Vec<String>,
+    #[serde(default)]
+    pub bytes_max: Option<u64>,
+}
+
+/// Options to pick from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChoicesCapability {
+    #[serde(default)]
+    pub buttons_max: usize,
+    #[serde(default)]
+    pub list_max: usize,
+    #[serde(default)]
+    pub title_max: Option<usize>,
+    #[serde(default)]
+    pub id_max: Option<usize>,
+}
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("it holds no manifest: embed one with the SDK's channel! macro, or as custom section \"{SECTION}\"")]
+    Missing,
+    #[error("its manifest is unreadable: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("its manifest is wrong: {0}")]
+    Wrong(String),
+    #[error("it is no WebAssembly: {0}")]
+    Binary(String),
+}
+
+impl Manifest {
+    /// Reads the manifest of a component, parsing the whole binary first.
+    ///
+    /// # Errors
+    /// If there is none, or it breaks a rule.
+    pub fn of(component: &[u8]) -> Result<Self, ManifestError> {
+        let section = find_section(component).map_err(ManifestError::Binary)?.ok_or(ManifestError::Missing)?;
+        let manifest: Self = serde_json::from_slice(section)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let plain = |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(is_name_byte);
+        if !plain(&self.id) {
+            return Err(ManifestError::Wrong(format!("id {:?} must be 1 to 64 of a-z 0-9 - _", self.id)));
+        }
+        if let Some(slot) = self.slots.keys().find(|slot| !plain(slot)) {
+            return Err(ManifestError::Wrong(format!("slot {slot:?} must be 1 to 64 of a-z 0-9 - _")));
+        }
+        let hosts = self.hosts.iter().chain(self.slots.values().flat_map(|slot| &slot.hosts));
+        for host in hosts {
+            host.parse::<HostPattern>().map_err(|why| ManifestError::Wrong(format!("host {host:?}: {why}")))?;
+        }
+        if !self.settings.is_object() {
+            return Err(ManifestError::Wrong("settings must be a JSON Schema object".into()));
+        }
+        Ok(())
+    }
+
+    /// The medium of a channel with these settings.
+    pub fn medium(&self, settings: &Map<String, Value>) -> &str {
+        let fits = |rule: &&MediumRule| {
+            settings.get(&rule.setting).and_then(Value::as_str).is_some_and(|value| value.starts_with(&rule.prefix))
+        };
+        self.mediums.iter().find(fits).map_or(&self.medium, |rule| &rule.medium)
+    }
+
+    /// The settings with the schema's defaults where the operator gave no value.
+    pub fn with_defaults(&self, settings: &Map<String, Value>) -> Map<String, Value> {
+        let mut filled = settings.clone();
+        let properties = self.settings.get("properties").and_then(Value::as_object);
+        for (name, schema) in properties.into_iter().flatten() {
+            if let Some(default) = schema.get("default") {
+                filled.entry(name.clone()).or_insert_with(|| default.clone());
+            }
+        }
+        filled
+    }
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+}
+
+fn empty_schema() -> Value {
+    serde_json::json!({"type": "object", "additionalProperties": false})
+}
+
+fn find_section(component: &[u8]) -> Result<Option<&[u8]>, String> {
+    let mut found = None;
+    for payload in Parser::new(0).parse_all(component) {
+        if let Payload::CustomSection(section) = payload.map_err(|error| error.to_string())?
+            && section.name() == SECTION
+        {
+            found = Some(section.data());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,21 @@
+//! The sandbox. The only room that knows wasmtime: admission, engine, limits, exchange, and what a guest may ask of its host.
+
+mod admission;
+mod artefacts;
+mod binding;
+mod call;
+mod contract;
+mod engine;
+pub mod exchange;
+mod host;
+mod manifest;
+mod registry;
+mod services;
+mod state;
+
+pub use admission::AdmissionError;
+pub use artefacts::Artefacts;
+pub use binding::{Binding, Checked, check};
+pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
+pub use registry::{Plugin, Plugins, Refused, Tools};
+pub use services::{KvEntry, KvError, Services, Ticket};

@@ -1,0 +1,63 @@
+//! What the host functions need from the rest of the gateway.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::interaction::Identity;
+
+/// Implemented by the gateway; a plugin sees it through the host interfaces only.
+#[async_trait]
+pub trait Services: Send + Sync + 'static {
+    /// One value of a channel's memory.
+    async fn kv_get(&self, channel: &str, key: &str) -> Result<Option<KvEntry>, KvError>;
+
+    /// Keeps a value; with `expect` only over that version, `Some(0)` only if the key is new.
+    async fn kv_put(
+        &self,
+        channel: &str,
+        key: &str,
+        value: Vec<u8>,
+        expect: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Result<u64, KvError>;
+
+    /// Forgets a value.
+    async fn kv_delete(&self, channel: &str, key: &str) -> Result<(), KvError>;
+
+    /// Sends a frame to the channel's sockets with that address; tells to how many.
+    fn push(&self, channel: &str, address: &str, frame: &str) -> u32;
+
+    /// A person's interactions on a channel, oldest first, after the one with that id.
+    async fn history(&self, channel: &str, person: &Identity, after: Option<&str>, limit: usize) -> Vec<Bytes>;
+
+    /// Allows one upload.
+    ///
+    /// # Errors
+    /// A sentence that says which limit was met.
+    async fn open_upload(&self, channel: &str, name: &str, content_type: &str, bytes: u64) -> Result<Ticket, String>;
+}
+
+/// A value and its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KvEntry {
+    pub value: Bytes,
+    pub version: u64,
+}
+
+/// Why a channel's memory did not do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvError {
+    Conflict,
+    TooLarge,
+    Quota,
+    Unavailable,
+}
+
+/// The right to upload one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub id: String,
+    pub url: String,
+}

@@ -1,0 +1,107 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
+
+use super::group::{self, Failure, Job};
+use super::schema;
+use super::state::State;
+use crate::store::Record;
+
+/// 64 MiB of pages: beyond it, the log of writes is carried over into the database even under load.
+const WAL_PAGES_MAX: usize = 16 << 10;
+/// While a reader keeps the log from starting anew, it is tried again after so much more.
+const WAL_PAGES_STEP: usize = 2 << 10;
+
+/// The connection that writes and what is known about its file.
+pub(super) struct Engine {
+    connection: Connection,
+    pub(super) state: State,
+    wal: Wal,
+}
+
+/// How long the log of writes is, in pages.
+struct Wal {
+    pages: Arc<AtomicUsize>,
+    /// Length at which a checkpoint is due.
+    due: usize,
+    /// Whether there is something that the database does not have yet.
+    pending: bool,
+}
+
+/// What became of a group.
+pub(super) struct Done {
+    pub(super) records: Vec<Arc<Record>>,
+    /// False if the group had nothing to write: then it proves nothing about the disk.
+    pub(super) wrote: bool,
+}
+
+impl Engine {
+    pub(super) fn new(mut connection: Connection) -> rusqlite::Result<Self> {
+        let state = State::load(&connection)?;
+        let wal = Wal::attach(&mut connection)?;
+        Ok(Self { connection, state, wal })
+    }
+
+    /// On a file that was opened before.
+    pub(super) fn reopen(database: &Path) -> rusqlite::Result<Self> {
+        Self::new(schema::writer(database)?)
+    }
+
+    pub(super) fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Done, Failure> {
+        let before = self.connection.total_changes();
+        let records = group::commit(&self.connection, &mut self.state, jobs)?;
+        let wrote = self.connection.total_changes() != before;
+        self.wal.pending |= wrote;
+        Ok(Done { records, wrote })
+    }
+
+    /// Back to what the file says.
+    pub(super) fn roll_back(&mut self) -> rusqlite::Result<()> {
+        // SQLite has done it itself after some errors.
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.state = State::load(&self.connection)?;
+        Ok(())
+    }
+
+    /// Whether an idle moment should be used for a checkpoint.
+    pub(super) fn has_pending(&self) -> bool {
+        self.wal.pending
+    }
+
+    /// Carries the log over when it has become long.
+    pub(super) fn checkpoint_if_long(&mut self) {
+        let pages = self.wal.pages.load(Ordering::Relaxed);
+        if pages < WAL_PAGES_MAX {
+            self.wal.due = WAL_PAGES_MAX;
+        } else if pages >= self.wal.due {
+            self.wal.due = pages + WAL_PAGES_STEP;
+            self.checkpoint(CheckpointMode::PASSIVE);
+        }
+    }
+
+    /// Carries the log over into the database. A failure costs nothing but time: the log still has everything.
+    pub(super) fn checkpoint(&mut self, mode: CheckpointMode) {
+        self.wal.pending = false;
+        if let Err(error) = self.connection.wal_checkpoint_v2(None::<&str>, mode) {
+            tracing::warn!(%error, "checkpoint of the store failed");
+        }
+    }
+}
+
+impl Wal {
+    /// Starts as pending: a crash may have left a log behind.
+    fn attach(connection: &mut Connection) -> rusqlite::Result<Self> {
+        let pages = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&pages);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, length: i32| {
+            counter.store(usize::try_from(length).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self { pages, due: WAL_PAGES_MAX, pending: true })
+    }
+}

@@ -1,0 +1,167 @@
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::failure::Fault;
+
+/// "OMNI": tells our file from any other database.
+const APPLICATION_ID: i64 = 0x4f4d_4e49;
+/// Raised by one with each change of the tables.
+const VERSION: i64 = 1;
+
+/// Larger files would keep the start waiting; there, damage shows when it is read.
+const FULL_CHECK_BYTES_MAX: u64 = 64 << 20;
+const WRITER_CACHE_KIB: i64 = 64 << 10;
+const READER_CACHE_KIB: i64 = 2 << 10;
+/// What the log of writes keeps of its length when it starts anew: room that need not be allocated again.
+const WAL_BYTES_KEPT: i64 = 64 << 20;
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+const STATEMENTS_CACHED: usize = 64;
+
+const TABLES: &str = "
+CREATE TABLE counters (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    position INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    events INTEGER NOT NULL
+) STRICT;
+INSERT INTO counters VALUES (1, 0, 0, 0);
+
+CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    channel INTEGER NOT NULL,
+    target INTEGER,
+    time INTEGER NOT NULL,
+    lane BLOB NOT NULL,
+    conversation BLOB,
+    contact BLOB,
+    body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX log_id ON log (id);
+CREATE INDEX log_lane ON log (lane);
+CREATE INDEX log_contact ON log (contact) WHERE contact IS NOT NULL;
+CREATE INDEX log_target ON log (target) WHERE target IS NOT NULL;
+CREATE INDEX log_channel ON log (channel);
+CREATE INDEX log_kind ON log (kind);
+
+CREATE TABLE raw (position INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+
+CREATE TABLE dedupe (key BLOB PRIMARY KEY, id BLOB NOT NULL, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE entry (
+    key TEXT PRIMARY KEY,
+    value BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    expires INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_expires ON entry (expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE lease (partition INTEGER PRIMARY KEY, epoch INTEGER NOT NULL) STRICT;
+
+CREATE TABLE cursor (
+    partition INTEGER NOT NULL,
+    subscriber TEXT NOT NULL,
+    floor INTEGER NOT NULL,
+    done BLOB NOT NULL,
+    PRIMARY KEY (partition, subscriber)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lane (
+    partition INTEGER NOT NULL,
+    subscriber TEXT NOT NULL,
+    lane BLOB NOT NULL,
+    single INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    uncertain INTEGER NOT NULL,
+    PRIMARY KEY (partition, subscriber, lane, single)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE probe (one INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
+";
+
+/// The connection that writes, on a file that is ours, whole and of a version that we know.
+pub(super) fn open(database: &Path) -> Result<Connection, String> {
+    let connection = writer(database).map_err(told)?;
+    identify(&connection)?;
+    check(&connection, database)?;
+    Ok(connection)
+}
+
+/// A connection that writes. Checkpoints are the writer's own decision.
+pub(super) fn writer(database: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(database, WRITER_CACHE_KIB)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::InvalidParameterName(format!("journal_mode is {mode}, not wal")));
+    }
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// A connection that cannot write.
+pub(super) fn reader(database: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(database, READER_CACHE_KIB)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(database: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    Ok(connection)
+}
+
+/// Makes the tables in an empty file, and refuses a file that is not ours or too new.
+fn identify(connection: &Connection) -> Result<(), String> {
+    let version = number(connection, "PRAGMA user_version")?;
+    let application = number(connection, "PRAGMA application_id")?;
+    let tables = number(connection, "SELECT count(*) FROM sqlite_schema")?;
+    match (application, version) {
+        (0, 0) if tables == 0 => create(connection).map_err(told),
+        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, newer) if newer > VERSION => {
+            Err(format!("it has schema version {newer}, this program knows up to {VERSION}: use a newer program"))
+        }
+        _ => Err("the file is a database, but not one of Omnigate".to_owned()),
+    }
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+fn check(connection: &Connection, database: &Path) -> Result<(), String> {
+    if super::files::size(database) > FULL_CHECK_BYTES_MAX {
+        return Ok(());
+    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(told)?;
+    if verdict == "ok" { Ok(()) } else { Err(format!("the file is damaged: {verdict}")) }
+}
+
+fn number(connection: &Connection, sql: &str) -> Result<i64, String> {
+    connection.query_row(sql, [], |row| row.get(0)).map_err(told)
+}
+
+fn told(error: rusqlite::Error) -> String {
+    match Fault::of(&error) {
+        Fault::Damaged => format!("the file is damaged: {error}"),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,185 @@
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::wal::CheckpointMode;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::engine::{Done, Engine};
+use super::failure::{Fault, without_effect};
+use super::group::{Failure, Job, Ran, Task, Tx};
+use super::shared::Shared;
+use crate::store::StoreError;
+
+const QUEUE_JOBS: usize = 1024;
+const GROUP_JOBS_MAX: usize = 512;
+const GROUP_BYTES_MAX: usize = 8 << 20;
+/// So long without work, and the writer uses the time for a checkpoint.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// The one thread that writes, seen from outside.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(database: PathBuf, engine: Engine, shared: Arc<Shared>) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
+        let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
+        let work = Work { database, engine: Some(engine), shared };
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(jobs, &runtime))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Runs a function in the writer's next transaction and returns when that is durable.
+    ///
+    /// The function may run more than once; what it did before the last time was rolled back.
+    pub(super) async fn submit<T, F>(&self, bytes: usize, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Ran<T> + Send + 'static,
+    {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let (task, answer) = Task::new(bytes, run);
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(Box::new(task)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writer was interrupted".to_owned())))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic has been told where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The one thread that writes, seen from inside.
+struct Work {
+    database: PathBuf,
+    /// Absent after a failure, until it can be opened again.
+    engine: Option<Engine>,
+    shared: Arc<Shared>,
+}
+
+impl Work {
+    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>, runtime: &Runtime) {
+        while let Some(first) = self.next(&mut queue, runtime) {
+            let jobs = gather(first, &mut queue);
+            if catch_unwind(AssertUnwindSafe(|| self.serve(jobs))).is_err() {
+                tracing::error!("the store's writer was interrupted by a bug and starts anew");
+                self.restart();
+            }
+        }
+    }
+
+    /// Waits for work, and uses the time.
+    fn next(&mut self, queue: &mut mpsc::Receiver<Box<dyn Job>>, runtime: &Runtime) -> Option<Box<dyn Job>> {
+        if let Some(engine) = self.engine.as_mut().filter(|engine| engine.has_pending()) {
+            match runtime.block_on(async { timeout(IDLE, queue.recv()).await }) {
+                Ok(job) => return job,
+                Err(_) => engine.checkpoint(CheckpointMode::PASSIVE),
+            }
+        }
+        queue.blocking_recv()
+    }
+
+    /// Commits the jobs as one group; a job that cannot be done at all is taken out and the others tried again.
+    fn serve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        while !jobs.is_empty() {
+            match self.attempt(&mut jobs) {
+                Ok(()) => return finish(jobs, &Ok(())),
+                Err(Failure { culprit: Some(index), error, .. }) => jobs.remove(index).finish(Err(error)),
+                Err(Failure { error, .. }) => return finish(jobs, &Err(error)),
+            }
+        }
+    }
+
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+        let engine = self.engine()?;
+        match engine.commit(jobs) {
+            Ok(done) => {
+                self.publish(done, jobs.len());
+                Ok(())
+            }
+            Err(failure) => {
+                self.recover(&failure);
+                Err(failure)
+            }
+        }
+    }
+
+    fn publish(&mut self, done: Done, jobs: usize) {
+        let Some(engine) = self.engine.as_mut() else { return };
+        self.shared.publish(done.records, &engine.state, jobs);
+        if done.wrote {
+            self.shared.set_full(false);
+        }
+        engine.checkpoint_if_long();
+    }
+
+    /// The engine, opened again if it was given up.
+    fn engine(&mut self) -> Result<&mut Engine, Failure> {
+        if self.engine.is_none() {
+            let engine = Engine::reopen(&self.database).map_err(|error| Failure {
+                fault: Fault::of(&error),
+                error: without_effect(&error),
+                culprit: None,
+            })?;
+            self.shared.restart(&engine.state);
+            self.engine = Some(engine);
+        }
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        self.engine.as_mut().ok_or_else(|| Failure { fault: Fault::Broken, error: closed(), culprit: None })
+    }
+
+    /// Begins again from what the file says; if that cannot be read now, the next group tries it again.
+    fn restart(&mut self) {
+        self.engine = None;
+        if let Err(failure) = self.engine() {
+            tracing::error!(error = %failure.error, "the store cannot be opened again");
+        }
+    }
+
+    /// Undoes what a failed group left, so that the next one starts from what the file says.
+    fn recover(&mut self, failure: &Failure) {
+        if failure.culprit.is_none() {
+            tracing::error!(error = %failure.error, "a commit to the store failed");
+        }
+        let Some(engine) = self.engine.as_mut() else { return };
+        if failure.fault.needs_reopening() || engine.roll_back().is_err() {
+            self.restart();
+        } else if failure.fault == Fault::Full {
+            self.shared.set_full(true);
+            // What the log of writes takes may be what is missing.
+            engine.checkpoint(CheckpointMode::TRUNCATE);
+        }
+    }
+}
+
+/// Whatever waits, up to the bounds of a group.
+fn gather(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let mut bytes = first.bytes();
+    let mut jobs = vec![first];
+    while jobs.len() < GROUP_JOBS_MAX && bytes < GROUP_BYTES_MAX {
+        let Ok(job) = queue.try_recv() else { break };
+        bytes += job.bytes();
+        jobs.push(job);
+    }
+    jobs
+}
+
+fn finish(jobs: Vec<Box<dyn Job>>, outcome: &Result<(), StoreError>) {
+    for job in jobs {
+        job.finish(outcome.clone());
+    }
+}

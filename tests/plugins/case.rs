@@ -1,0 +1,172 @@
+//! What a case file says.
+
+use std::collections::BTreeMap;
+
+use omnigate::interaction::{Identity, Part};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub call: Call,
+    #[serde(default = "default_channel")]
+    pub channel: String,
+    #[serde(default = "default_public_url")]
+    pub public_url: String,
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    #[serde(default = "default_now")]
+    pub now: String,
+    #[serde(default = "first")]
+    pub attempt: u32,
+    pub request: Option<Request>,
+    pub message: Option<Message>,
+    pub signal: Option<Signal>,
+    pub reference: Option<String>,
+    pub opening: Option<Opening>,
+    pub state: Option<State>,
+    pub frame: Option<String>,
+    /// Interactions that the host knows of the person, for `socket.history`.
+    #[serde(default)]
+    pub history: Vec<Value>,
+    /// Sockets open for any address, for `socket.push`.
+    #[serde(default)]
+    pub sockets: u32,
+    #[serde(default)]
+    pub provider: Vec<Answer>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    HandleRequest,
+    Send,
+    Locate,
+    Show,
+    Open,
+    Frame,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    #[serde(default = "default_method")]
+    pub method: String,
+    #[serde(default = "default_path")]
+    pub path: String,
+    #[serde(default)]
+    pub query: String,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub body: String,
+    pub body_hex: Option<String>,
+    /// `body` that many times over, between these two: for bodies too large to write down.
+    pub repeat: Option<Repeat>,
+    pub sign: Option<Sign>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    pub text: String,
+    pub times: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    pub header: String,
+    #[serde(default)]
+    pub prefix: String,
+    pub algorithm: String,
+    pub slot: String,
+    pub encoding: String,
+    pub text: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    pub id: String,
+    pub recipient: Identity,
+    #[serde(default = "default_author")]
+    pub author: String,
+    pub in_reply_to: Option<String>,
+    pub last_inbound: Option<String>,
+    pub subject: Option<String>,
+    pub parts: Vec<Part>,
+    pub expires_in_ms: Option<u64>,
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    pub recipient: Identity,
+    pub last_inbound: Option<String>,
+    pub typing: Option<bool>,
+    pub read: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    #[serde(default)]
+    pub query: String,
+    pub origin: Option<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    pub address: Option<String>,
+    pub memory: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    #[serde(default)]
+    pub status: u16,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub body: String,
+    #[serde(default)]
+    pub close: bool,
+}
+
+fn default_channel() -> String {
+    "test".into()
+}
+
+fn default_public_url() -> String {
+    "https://gw.example".into()
+}
+
+fn default_now() -> String {
+    "2026-01-01T00:00:00Z".into()
+}
+
+fn default_method() -> String {
+    "POST".into()
+}
+
+fn default_path() -> String {
+    "/".into()
+}
+
+fn default_author() -> String {
+    "agent".into()
+}
+
+fn first() -> u32 {
+    1
+}

@@ -1,0 +1,57 @@
+//! The demo: gateway and desk, side by side.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::build;
+use crate::tools::{cargo, root, say, target};
+
+const DESK: &str = "127.0.0.1:8090";
+
+pub(crate) fn run() -> Result<()> {
+    build::plugins()?;
+    cargo(&["build", "--package", "omnigate", "--package", "desk"])?;
+    let mut desk = Running::start("desk", &["--listen", DESK])?;
+    desk.wait_until_ready()?;
+    let mut gateway = Running::start("omnigate", &["run", "--config", "config.toml"])?;
+    let listen = gateway.wait_until_ready()?;
+    say(&format!(
+        "\n  The visitor writes at  http://{listen}/chat/website\n  The agent answers at   http://{DESK}/\n\n  Ctrl-C ends both."
+    ));
+    let status = gateway.child.wait()?;
+    ensure!(status.success(), "the gateway ended: {status}");
+    Ok(())
+}
+
+/// A program that ends with this one.
+struct Running {
+    name: &'static str,
+    child: Child,
+}
+
+impl Running {
+    fn start(name: &'static str, arguments: &[&str]) -> Result<Self> {
+        let program = target().join("debug").join(name);
+        let child = Command::new(&program).args(arguments).current_dir(root()).stdout(Stdio::piped()).spawn();
+        Ok(Self { name, child: child.with_context(|| format!("cannot start {}", program.display()))? })
+    }
+
+    /// Waits for the line `{"event":"ready","listen":"..."}` and gives the address in it.
+    fn wait_until_ready(&mut self) -> Result<String> {
+        let output = self.child.stdout.take().context("the output was taken before")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let listen = line.split("\"listen\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        Ok(listen.with_context(|| format!("{} did not start; see above", self.name))?.to_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, and then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
