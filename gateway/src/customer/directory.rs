@@ -113,7 +113,8 @@ impl Directory {
             return Ok(Some(*id));
         }
         let Some(entry) = self.store.get(&Contact::identity_key(identity)).await? else { return Ok(None) };
-        let id = Uuid::from_slice(&entry.value).map_err(|_| StoreError::Corrupt("an identity points to no contact".into()))?;
+        let id = Uuid::from_slice(&entry.value)
+            .map_err(|_| StoreError::Corrupt("an identity points to no contact".into()))?;
         self.cache().addresses.put(address, id);
         Ok(Some(id))
     }
@@ -282,7 +283,8 @@ impl Session<'_> {
     async fn draft(&mut self, id: Uuid) -> Result<&mut Draft, StoreError> {
         if !self.people.contains_key(&id) {
             let known = self.directory.person(id).await?;
-            let known = known.ok_or_else(|| StoreError::Corrupt("an identity points to a contact that is not there".into()))?;
+            let known =
+                known.ok_or_else(|| StoreError::Corrupt("an identity points to a contact that is not there".into()))?;
             self.people.insert(id, Draft::of(known));
         }
         self.people.get_mut(&id).ok_or_else(|| StoreError::Corrupt("a draft vanished".into()))

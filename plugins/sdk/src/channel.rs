@@ -106,14 +106,14 @@ macro_rules! channel {
                 fn frame(
                     ctx: $crate::Context,
                     state: $crate::State,
-            frame: String,
+                    frame: String,
                 ) -> Result<$crate::Step, $crate::Fault> {
                     $crate::install_panic_hook();
                     <$adapter as $crate::Channel>::frame(&ctx, state, &frame)
                 }
             }
 
-            $crate::bindings::export!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export!(Exported with_types_in $crate::bindings);
         };
     };
 }

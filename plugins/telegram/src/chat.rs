@@ -64,9 +64,9 @@ mod tests {
 
     #[test]
     fn identities_lead_back_to_their_chat() {
-        let target = Target::of(&identity("support", &chat(-100_1), None)).expect("a chat");
+        let target = Target::of(&identity("support", &chat(-100_1), None)).unwrap();
         assert_eq!(target, Target { chat_id: -100_1, business: None });
-        let target = Target::of(&identity("support", &chat(7), Some("bc1"))).expect("a chat");
+        let target = Target::of(&identity("support", &chat(7), Some("bc1"))).unwrap();
         assert_eq!(target, Target { chat_id: 7, business: Some("bc1".into()) });
         assert!(Target::of(&Identity::new("telegram", "@ann")).is_err());
         assert!(Target::of(&Identity::new("tel", "+15550100123")).is_err());

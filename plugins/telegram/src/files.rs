@@ -15,7 +15,8 @@ pub(crate) fn locate(ctx: &Context, file_id: &str) -> Result<http::Request, Faul
     }
     let api = Api::of(ctx)?;
     let File { file_path } = api.call("getFile", &json!({ "file_id": file_id }))?.map_err(|refusal| fault(&refusal))?;
-    let file_path = file_path.ok_or_else(|| Fault::unavailable("Telegram names no place of the file"))?;
+    let file_path = file_path
+        .ok_or_else(|| Fault::unavailable("Telegram names no place of the file").because(ReasonCode::ProviderError))?;
     Ok(api.file(&escaped(&file_path)))
 }
 

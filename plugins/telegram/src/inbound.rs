@@ -303,8 +303,8 @@ mod tests {
             r#"{{"update_id":1,"message_reaction":{{"chat":{{"id":5,"type":"private"}},"message_id":41,"date":1,
             "old_reaction":{old},"new_reaction":{new}}}}}"#
         );
-        let update: Update = serde_json::from_str(&update).expect("an update");
-        let events = events("test", &update).expect("events").into_iter();
+        let update: Update = serde_json::from_str(&update).unwrap();
+        let events = events("test", &update).unwrap().into_iter();
         let emojis = events.map(|event| match event {
             Event::Reaction(reaction) => reaction.emoji,
             other => panic!("{other:?}"),

@@ -227,8 +227,8 @@ mod tests {
 
     #[test]
     fn cards_cannot_smuggle_lines() {
-        let call = introduce(&card(&["+15550100123"])).expect("a call");
-        let vcard = call.body["vcard"].as_str().expect("a vcard");
+        let call = introduce(&card(&["+15550100123"])).unwrap();
+        let vcard = call.body["vcard"].as_str().unwrap();
         assert!(vcard.contains("FN:Ann\\; B\r\n") && vcard.contains("EMAIL:a@b.exampleX:1\r\n"), "{vcard}");
         assert!(introduce(&card(&[])).is_err());
     }
@@ -249,8 +249,8 @@ mod tests {
     fn choices_hang_on_the_message_before_them() {
         let mut calls = Vec::new();
         assert!(add(&mut calls, &Part::Choices(choices("y"))).is_err());
-        add(&mut calls, &Part::plain("Sure?")).expect("a text");
-        add(&mut calls, &Part::Choices(choices("y"))).expect("choices");
+        add(&mut calls, &Part::plain("Sure?")).unwrap();
+        add(&mut calls, &Part::Choices(choices("y"))).unwrap();
         assert_eq!((calls.len(), calls[0].body.contains_key("reply_markup")), (1, true));
     }
 
@@ -265,7 +265,7 @@ mod tests {
             caption: Some(caption),
         };
         let methods = |caption: usize| -> Vec<_> {
-            show(&media("a".repeat(caption))).expect("calls").iter().map(|call| call.method).collect()
+            show(&media("a".repeat(caption))).unwrap().iter().map(|call| call.method).collect()
         };
         assert_eq!(methods(1024), ["sendPhoto"]);
         assert_eq!(methods(1025), ["sendPhoto", "sendMessage"]);

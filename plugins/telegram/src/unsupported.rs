@@ -1,3 +1,5 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use omnigate_plugin::prelude::*;
 
 /// An update of a kind, or a message of a content, that we do not understand.
@@ -5,8 +7,14 @@ pub(crate) fn event(update: &Value, sender: Option<Identity>) -> Event {
     Event::Unsupported(omnigate_plugin::Unsupported { id: id(update), what: what(update), sender, at: None })
 }
 
+/// What has no number of its own is known by what it says.
 fn id(update: &Value) -> String {
-    format!("update:{}", update["update_id"])
+    if let Some(id) = update["update_id"].as_i64() {
+        return format!("update:{id}");
+    }
+    let mut hasher = DefaultHasher::new();
+    update.to_string().hash(&mut hasher);
+    format!("update:#{:016x}", hasher.finish())
 }
 
 /// What every message has; anything else in it is what it is about.
@@ -56,5 +64,6 @@ mod tests {
         assert_eq!(what(&json!({"update_id": 1, "poll_answer": {"poll_id": "1"}})), "poll_answer");
         assert_eq!(what(&json!({"update_id": 1})), "no update");
         assert_eq!(what(&json!([])), "no update");
+        assert_ne!(id(&json!([1])), id(&json!([2])));
     }
 }

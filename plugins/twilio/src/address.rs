@@ -24,8 +24,8 @@ pub(crate) fn of(person: &Identity, network: &str) -> Result<String, Fault> {
         "tel" if network.is_empty() => Ok(person.value.clone()),
         "tel" => Ok(format!("{network}:{}", person.value)),
         "sender" => Ok(person.value.clone()),
-        scheme if NETWORKS.contains(&scheme) => Ok(format!("{scheme}:{}", person.value)),
-        _ => Err(Fault::rejected(ReasonCode::InvalidRecipient, "Twilio reaches no addresses of that scheme")),
+        scheme if scheme == network && NETWORKS.contains(&scheme) => Ok(format!("{scheme}:{}", person.value)),
+        _ => Err(Fault::rejected(ReasonCode::InvalidRecipient, "this sender reaches no addresses of that scheme")),
     }
 }
 
@@ -59,8 +59,9 @@ mod tests {
 
     #[test]
     fn foreign_schemes_have_no_address() {
+        assert!(of(&Identity::new("whatsapp", "US.1"), "").is_err());
         assert_eq!(
-            of(&Identity::new("email", "a@b.example"), "").expect_err("refused").reason,
+            of(&Identity::new("email", "a@b.example"), "").unwrap_err().reason,
             Some(ReasonCode::InvalidRecipient)
         );
     }

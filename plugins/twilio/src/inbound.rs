@@ -176,7 +176,7 @@ mod tests {
 
     fn message_of(form: &str) -> Inbound {
         let form = format!("MessageSid=SM1&From=%2B15550100123&{form}");
-        message(&Settings::example("+15550100999"), &Form::parse(form.as_bytes())).expect("a message")
+        message(&Settings::example("+15550100999"), &Form::parse(form.as_bytes())).unwrap()
     }
 
     #[test]

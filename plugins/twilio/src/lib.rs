@@ -33,7 +33,7 @@ impl Channel for Twilio {
     /// References are the addresses that Twilio gave; they want the account's credentials and redirect to the file.
     fn locate(ctx: &Context, reference: &str) -> Result<http::Request, Fault> {
         let settings = Settings::of(ctx)?;
-        Ok(http::get(reference).basic(&settings.account_sid, "auth_token"))
+        Ok(http::get(settings.media_url(reference)?).basic(&settings.account_sid, "auth_token"))
     }
 }
 
@@ -47,7 +47,7 @@ fn events(settings: &Settings, request: &Request, fields: &Form) -> Vec<Event> {
         Some(word) => status::event(settings, request, fields, word).map(|status| vec![status]),
         None => inbound::events(settings, fields),
     };
-    events.unwrap_or_else(|| vec![unsupported::event(request, fields)])
+    events.unwrap_or_else(|| vec![unsupported::event(settings, request, fields)])
 }
 
 /// TwiML without a verb: anything else than markup would be sent to the customer as an answer.

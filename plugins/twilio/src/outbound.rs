@@ -243,7 +243,7 @@ mod tests {
     fn an_mms_holds_text_and_ten_files() {
         let mut parts = vec![Part::plain("Hello"), media(MediaKind::Image, Some("Map"))];
         parts.extend((0..10).map(|_| media(MediaKind::Image, None)));
-        assert_eq!(bodies(&drafts(&parts, "").expect("understood")), [("Hello\nMap", 10), ("", 1)]);
+        assert_eq!(bodies(&drafts(&parts, "").unwrap()), [("Hello\nMap", 10), ("", 1)]);
     }
 
     #[test]
@@ -255,15 +255,15 @@ mod tests {
             media(MediaKind::Voice, Some("Listen")),
         ];
         let expected = [("Hello\nthere", 0), ("Map", 1), ("Listen", 0), ("", 1)];
-        assert_eq!(bodies(&drafts(&parts, "whatsapp").expect("understood")), expected);
+        assert_eq!(bodies(&drafts(&parts, "whatsapp").unwrap()), expected);
     }
 
     #[test]
     fn texts_are_joined_as_far_as_they_fit() {
         let long = "ä".repeat(1600);
         let parts = [Part::plain("Hello"), Part::plain(long.as_str())];
-        assert_eq!(bodies(&drafts(&parts, "").expect("understood")), [("Hello", 0), (long.as_str(), 0)]);
-        let fault = drafts(&[Part::plain(long + "ä")], "").expect_err("refused");
+        assert_eq!(bodies(&drafts(&parts, "").unwrap()), [("Hello", 0), (long.as_str(), 0)]);
+        let fault = drafts(&[Part::plain(long + "ä")], "").unwrap_err();
         assert_eq!(fault.reason, Some(ReasonCode::TooLarge));
         assert!(drafts(&[], "").is_err());
     }

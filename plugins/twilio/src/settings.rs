@@ -23,8 +23,19 @@ impl Settings {
     }
 
     pub(crate) fn messages_url(&self) -> String {
-        let base = self.api_base.trim_end_matches('/');
-        format!("{base}/2010-04-01/Accounts/{}/Messages.json", self.account_sid)
+        format!("{}/2010-04-01/Accounts/{}/Messages.json", self.base(), self.account_sid)
+    }
+
+    /// Twilio names its files at the default host also where `api_base` is another one.
+    pub(crate) fn media_url(&self, named: &str) -> Result<String, Fault> {
+        let path = [self.base(), "https://api.twilio.com"].into_iter().find_map(|base| named.strip_prefix(base));
+        let path = path.filter(|path| path.starts_with('/'));
+        let elsewhere = || Fault::rejected(ReasonCode::Rejected, "the file does not lie at Twilio");
+        Ok(format!("{}{}", self.base(), path.ok_or_else(elsewhere)?))
+    }
+
+    fn base(&self) -> &str {
+        self.api_base.trim_end_matches('/')
     }
 
     /// `whatsapp` for a sender `whatsapp:+1...`; empty for SMS.

@@ -89,6 +89,22 @@ mod tests {
         assert_eq!(concatenated(&form), "BodyABodya bFrom1To2");
     }
 
+    /// Made with another implementation of Twilio's rules.
+    #[test]
+    fn the_text_is_the_one_that_twilio_signs() {
+        use ring::hmac;
+        let signed = |text: &str, signature: &str| {
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"0123456789abcdef0123456789abcdef");
+            hmac::verify(&key, text.as_bytes(), &decode_base64(signature).unwrap()).is_ok()
+        };
+        let address = "https://gw.example/in/twilio?t=acme";
+        let body = b"Body=Is+it+open%3F&NumMedia=0&MessageSid=SM00ab34&From=%2B15550100123&To=%2B15550100999";
+        assert!(signed(&(address.to_owned() + &concatenated(&Form::parse(body))), "1dLiPDxTxOA51SSUk6n7tZi6lDM="));
+        let digest = "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862";
+        let address = format!("https://gw.example/in/twilio?bodySHA256={digest}");
+        assert!(signed(&address, "+Xkafv65F/sDERhDmOUL4Ugpp9c="));
+    }
+
     #[test]
     fn ports_come_and_go() {
         assert_eq!(addresses("https://gw.example/in?a=b:c")[1], "https://gw.example:443/in?a=b:c");
