@@ -11,10 +11,8 @@ pub(crate) fn identity(channel: &str, chat: &wire::Chat, business: Option<&str>)
 }
 
 fn name(chat: &wire::Chat) -> String {
-    chat.title.clone().unwrap_or_else(|| {
-        let names = [chat.first_name.as_deref(), chat.last_name.as_deref()];
-        names.into_iter().flatten().collect::<Vec<_>>().join(" ")
-    })
+    let person = || wire::full_name(chat.first_name.as_deref(), chat.last_name.as_deref());
+    chat.title.clone().unwrap_or_else(person)
 }
 
 /// Message ids count in each chat, and a business account counts for itself: only all three name a message.
@@ -64,8 +62,8 @@ mod tests {
 
     #[test]
     fn identities_lead_back_to_their_chat() {
-        let target = Target::of(&identity("support", &chat(-100_1), None)).unwrap();
-        assert_eq!(target, Target { chat_id: -100_1, business: None });
+        let target = Target::of(&identity("support", &chat(-1001), None)).unwrap();
+        assert_eq!(target, Target { chat_id: -1001, business: None });
         let target = Target::of(&identity("support", &chat(7), Some("bc1"))).unwrap();
         assert_eq!(target, Target { chat_id: 7, business: Some("bc1".into()) });
         assert!(Target::of(&Identity::new("telegram", "@ann")).is_err());

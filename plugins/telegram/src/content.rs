@@ -4,7 +4,7 @@ use omnigate_plugin::prelude::*;
 use omnigate_plugin::{ContactCard, Extension, Location};
 
 use crate::html;
-use crate::wire::{Contact, File, Message};
+use crate::wire::{Contact, File, Message, full_name};
 
 /// The parts of a message; none if there is nothing in it that we understand.
 pub(crate) fn parts(message: &Message) -> Vec<Part> {
@@ -78,9 +78,8 @@ fn place(message: &Message) -> Option<Location> {
 }
 
 fn card(contact: &Contact) -> Part {
-    let names = [Some(contact.first_name.as_str()), contact.last_name.as_deref()];
     Part::ContactCard(ContactCard {
-        name: names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" "),
+        name: full_name(Some(&contact.first_name), contact.last_name.as_deref()),
         phones: vec![e164(&contact.phone_number).unwrap_or_else(|| contact.phone_number.clone())],
         emails: Vec::new(),
     })

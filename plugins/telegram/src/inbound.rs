@@ -4,10 +4,10 @@ use omnigate_plugin::prelude::*;
 use omnigate_plugin::{Choice, Consent, Deletion, Edit, IdentityChange, Reaction, Referral};
 
 use crate::chat::{identity, message_key};
-use crate::content;
 use crate::wire::{
     CallbackQuery, Chat, DeletedMessages, MemberChange, Message, MessageReaction, ReactionType, Update, User,
 };
+use crate::{content, metadata};
 
 /// What an update tells; `None` if it is of a kind, or says something, that we do not understand.
 pub(crate) fn events(channel: &str, update: &Update) -> Option<Vec<Event>> {
@@ -90,7 +90,7 @@ impl Inbox<'_> {
             at: at(message.date),
             in_reply_to: replied(message),
             content,
-            metadata: metadata(message),
+            metadata: metadata::of_message(message),
         })
     }
 
@@ -113,9 +113,7 @@ impl Inbox<'_> {
     }
 
     fn user(&self, user: &User) -> Identity {
-        let name = [Some(user.first_name.as_str()), user.last_name.as_deref()];
-        let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        Identity::new("telegram", user.id.to_string()).scoped(self.channel).named(Some(name))
+        Identity::new("telegram", user.id.to_string()).scoped(self.channel).named(Some(user.name()))
     }
 
     /// The payload of a deep link `https://t.me/bot?start=payload`.
@@ -168,7 +166,7 @@ impl Inbox<'_> {
             at: None,
             in_reply_to: message.map(|message| message_key(business, message.chat.id, message.message_id)),
             content: Content::of(vec![Part::Choice(choice)]),
-            metadata: message.and_then(|message| details(&message.chat, Some(&pressed.from), &[])),
+            metadata: message.and_then(|message| metadata::of(&message.chat, Some(&pressed.from))),
         })])
     }
 
@@ -257,34 +255,11 @@ fn may_write(status: &str) -> bool {
 /// Unix seconds to milliseconds. Nothing for 0. What would be seconds beyond the year 5000 are milliseconds already.
 fn at(date: f64) -> Option<f64> {
     const SECONDS_MAX: f64 = 1e11;
-    (date > 0.0).then(|| if date < SECONDS_MAX { date * 1000.0 } else { date })
-}
-
-fn metadata(message: &Message) -> Option<String> {
-    let more = [
-        ("album", message.media_group_id.clone().map(Value::from)),
-        ("forwarded", message.forward_origin.as_ref().map(|_| Value::Bool(true))),
-        ("thread_id", message.message_thread_id.filter(|_| message.is_topic_message).map(Value::from)),
-    ];
-    details(&message.chat, message.from.as_ref(), &more)
-}
-
-/// Who wrote, and in a group that it is one: there the sender is the group.
-fn details(chat: &Chat, author: Option<&User>, more: &[(&str, Option<Value>)]) -> Option<String> {
-    let in_group = !matches!(chat.kind.as_str(), "private" | "");
-    let group = in_group.then(|| json!({ "type": chat.kind, "title": chat.title }));
-    let name = author.map(|user| [Some(user.first_name.as_str()), user.last_name.as_deref()]);
-    let name = name.map(|name| name.into_iter().flatten().collect::<Vec<_>>().join(" "));
-    let author_of_group = author.filter(|_| in_group).map(|user| json!({ "id": user.id.to_string(), "name": name }));
-    let all = [
-        ("username", author.and_then(|user| user.username.clone()).map(Value::from)),
-        ("language", author.and_then(|user| user.language_code.clone()).map(Value::from)),
-        ("group", group),
-        ("author", author_of_group),
-    ];
-    let known = all.iter().chain(more).filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
-    let map: serde_json::Map<String, Value> = known.collect();
-    (!map.is_empty()).then(|| Value::Object(map).to_string())
+    match date {
+        date if date <= 0.0 => None,
+        date if date < SECONDS_MAX => Some(date * 1000.0),
+        date => Some(date),
+    }
 }
 
 #[cfg(test)]

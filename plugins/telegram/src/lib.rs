@@ -11,6 +11,7 @@ mod errors;
 mod files;
 mod html;
 mod inbound;
+mod metadata;
 mod outbound;
 mod signals;
 mod unsupported;

@@ -78,6 +78,18 @@ pub(crate) struct User {
     pub(crate) language_code: Option<String>,
 }
 
+impl User {
+    pub(crate) fn name(&self) -> String {
+        full_name(Some(&self.first_name), self.last_name.as_deref())
+    }
+}
+
+/// First and last name, either of which may be missing.
+pub(crate) fn full_name(first: Option<&str>, last: Option<&str>) -> String {
+    let names = [first, last].into_iter().flatten().filter(|name| !name.is_empty());
+    names.collect::<Vec<_>>().join(" ")
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Replied {
     pub(crate) message_id: i64,
