@@ -8,6 +8,7 @@ pub mod channels;
 pub mod config;
 pub mod customer;
 pub mod edge;
+pub mod deliver;
 pub mod egress;
 pub mod interaction;
 pub mod media;
