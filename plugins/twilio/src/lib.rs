@@ -19,9 +19,9 @@ struct Twilio;
 
 impl Channel for Twilio {
     fn handle_request(ctx: &Context, request: Request) -> Result<Outcome, Fault> {
-        signature::check(&request)?;
-        let settings = Settings::of(ctx)?;
         let fields = fields(&request);
+        signature::check(&request, &fields)?;
+        let settings = Settings::of(ctx)?;
         settings.check_account(fields.text("AccountSid"))?;
         Ok(Outcome { reply: nothing_to_say(), events: events(&settings, &request, &fields) })
     }
@@ -39,7 +39,11 @@ impl Channel for Twilio {
 
 /// Twilio's parameters, wherever its console was told to put them.
 fn fields(request: &Request) -> Form<'_> {
-    if request.method == "GET" { request.query() } else { request.form() }
+    match request.content_type().as_str() {
+        _ if request.method == "GET" => request.query(),
+        signature::FORM => request.form(),
+        _ => Form::parse(b""),
+    }
 }
 
 fn events(settings: &Settings, request: &Request, fields: &Form) -> Vec<Event> {
