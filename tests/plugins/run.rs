@@ -50,7 +50,7 @@ impl Runner {
         outcome["provider_calls"] = peer.calls().iter().map(shown_call).collect();
         outcome["kv"] = self.services.kept();
         outcome["pushed"] = self.services.pushed.lock().unwrap().drain(..).collect();
-        outcome.as_object_mut().unwrap().retain(|_, value| *value != json!([]));
+        outcome.as_object_mut().unwrap().retain(|_, value| *value != json!([]) && *value != json!({}));
         serde_json::from_str(&hide(outcome.to_string())).unwrap()
     }
 
@@ -230,10 +230,9 @@ impl CaseServices {
 }
 
 impl CaseServices {
-    /// Key and value of what a channel remembers.
     fn kept(&self) -> Value {
         let kv = self.kv.lock().unwrap();
-        kv.iter().map(|(key, (value, _))| json!([key, String::from_utf8_lossy(value)])).collect()
+        kv.iter().map(|(key, (value, _))| (key.clone(), Value::from(String::from_utf8_lossy(value).into_owned()))).collect()
     }
 }
 
