@@ -4,9 +4,11 @@
 //! delivered (to whoever must hear of it). `ARCHITECTURE.md` tells how the rooms fit together.
 
 pub mod accept;
+pub mod api;
 pub mod channels;
 pub mod config;
 pub mod customer;
+pub mod deliver;
 pub mod edge;
 pub mod egress;
 pub mod interaction;

@@ -1,0 +1,592 @@
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::gate::{Gate, Now, Opening};
+use super::lane::{Apart, Flight, Lane, Single, Tries, Turn, Want};
+use super::schedule::Schedule;
+use super::settle::Pending;
+use super::subscriber::Figures;
+use super::target::Attempt;
+use super::window::Window;
+use crate::store::{self, Position, Progress, Record};
+
+/// Records in memory that go with the cursor.
+const FLOWING_MAX: usize = 512;
+/// Records in memory of lanes apart. Beyond it such a lane has one at a time.
+const APART_MAX: usize = 512;
+/// A lane with more records than this goes apart, so that a long one does not take the memory of all.
+const QUEUE_MAX: usize = 16;
+/// Records read at once; below a quarter of it waits until there is room for more.
+const READ_MAX: usize = 256;
+/// Records put back that are in memory at once.
+const SINGLES_LOADED_MAX: usize = 64;
+/// With so many lanes apart no more is read: the target is in no state to take it.
+const LANES_MAX: usize = 65_536;
+/// Attempts whose end is not written down yet; beyond it nothing is sent.
+const UNSETTLED_MAX: usize = 1024;
+/// An attempt that takes longer does not hold the cursor any more.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The state of one subscriber in one partition: what may be sent when, and what is done. Knows neither store nor clock nor
+/// target: whoever drives it tells it what happened, and does the steps that it asks for.
+pub(super) struct Lanes {
+    pub(super) gate: Gate,
+    pub(super) pending: Pending,
+    pub(super) figures: Figures,
+    pub(super) schedule: Schedule,
+    pub(super) window: Window,
+    pub(super) lanes: HashMap<Uuid, Lane>,
+    /// By id of the record.
+    pub(super) singles: HashMap<Uuid, Single>,
+    timers: BTreeSet<(Instant, Key)>,
+    pub(super) ready: VecDeque<Uuid>,
+    concurrency: usize,
+    mark_uncertain: bool,
+    /// Lanes whose attempt has been written down and may leave.
+    cleared: VecDeque<Uuid>,
+    finds: VecDeque<Uuid>,
+    finding: bool,
+    /// Attempts of lanes that go with the cursor, oldest first; some have ended.
+    flights: VecDeque<(Instant, Uuid)>,
+    busy: usize,
+    fetching: usize,
+    flowing: usize,
+    apart: usize,
+    lanes_apart: usize,
+    singles_loaded: usize,
+    closed: bool,
+}
+
+/// What a timer or a change belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Key {
+    Lane(Uuid),
+    /// By id of the record.
+    Single(Uuid),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Deliver {
+        lane: Uuid,
+        record: Arc<Record>,
+        attempt: Attempt,
+    },
+    /// Read the records of a lane.
+    Fetch(Fetch),
+    /// Read a record.
+    Find(Uuid),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fetch {
+    pub(super) lane: Uuid,
+    pub(super) from: Position,
+    pub(super) limit: usize,
+    /// Up to here the lane has nothing that another reading would bring.
+    reach: Position,
+}
+
+impl Lanes {
+    pub(super) fn load(
+        progress: Progress,
+        concurrency: usize,
+        mark_uncertain: bool,
+        schedule: Schedule,
+        now: Now,
+    ) -> Self {
+        let mut lanes = Self {
+            gate: Gate::default(),
+            pending: Pending::default(),
+            figures: Figures::default(),
+            schedule,
+            window: Window::load(progress.cursor),
+            lanes: HashMap::new(),
+            singles: HashMap::new(),
+            timers: BTreeSet::new(),
+            ready: VecDeque::new(),
+            concurrency: concurrency.max(1),
+            mark_uncertain,
+            cleared: VecDeque::new(),
+            finds: VecDeque::new(),
+            finding: false,
+            flights: VecDeque::new(),
+            busy: 0,
+            fetching: 0,
+            flowing: 0,
+            apart: 0,
+            lanes_apart: 0,
+            singles_loaded: 0,
+            closed: false,
+        };
+        let mut stored = progress.lanes;
+        stored.sort_by_key(|lane| lane.from);
+        stored.into_iter().for_each(|lane| lanes.restore(lane, now));
+        lanes
+    }
+
+    fn restore(&mut self, stored: store::Lane, now: Now) {
+        let key = if stored.single { Key::Single(stored.lane) } else { Key::Lane(stored.lane) };
+        // The wall clock may have jumped: no wait is longer than its own pause.
+        let wait = stored.due.since(now.wall).min(self.schedule.pause_max(stored.attempt));
+        self.pending.stored.insert(key);
+        match key {
+            Key::Single(id) => drop(self.singles.insert(id, Single::load(stored))),
+            Key::Lane(id) => {
+                let loaded = Position(stored.from.0.saturating_sub(1));
+                let apart = Apart { loaded, last: self.window.reach().max(stored.from) };
+                let tries = Tries::load(stored);
+                self.lanes_apart += 1;
+                self.lanes.insert(id, Lane { tries, waiting: true, apart: Some(apart), ..Lane::default() });
+            }
+        }
+        match wait.is_zero() {
+            true => self.wake(key),
+            false => self.wait_for(key, now.mono + wait),
+        }
+    }
+
+    // ---- reading
+
+    /// After which position to read on, and how many records at most; `None` while there is no room or no sense in it.
+    pub(super) fn read_next(&mut self, now: Instant) -> Option<(Position, usize)> {
+        let useful = match self.gate.opening(now) {
+            Opening::Open => true,
+            Opening::Probe => self.ready.is_empty() && self.busy + self.fetching == 0,
+            Opening::Shut(_) => false,
+        };
+        if !useful || self.closed || self.lanes_apart >= LANES_MAX {
+            return None;
+        }
+        if self.window.room() == 0
+            && let Some(lane) = self.window.blocker()
+        {
+            self.part(lane);
+        }
+        let room = self.window.room().min(FLOWING_MAX - self.flowing.min(FLOWING_MAX)).min(READ_MAX);
+        (room >= READ_MAX / 4).then_some((self.window.seen(), room))
+    }
+
+    /// Takes the next records of the stream; reading went up to `seen`.
+    pub(super) fn feed(&mut self, records: Vec<Arc<Record>>, seen: Position, wants: impl Fn(&Record) -> bool) {
+        for record in records {
+            if !self.window.push(record.position, record.lane) {
+                continue;
+            }
+            if wants(&record) { self.arrive(record) } else { self.window.skip(record.position) }
+        }
+        self.window.saw(seen);
+    }
+
+    fn arrive(&mut self, record: Arc<Record>) {
+        let (id, position) = (record.lane, record.position);
+        let lane = self.lanes.entry(id).or_default();
+        let loaded = lane.is_loaded();
+        let Some(apart) = &mut lane.apart else {
+            lane.queue.push_back(record);
+            self.flowing += 1;
+            if lane.queue.len() > QUEUE_MAX {
+                self.part(id);
+            }
+            return self.turn_over(id);
+        };
+        self.window.settle(position);
+        if position <= apart.loaded {
+            return;
+        }
+        apart.last = position;
+        if loaded && !lane.waiting && lane.queue.len() < QUEUE_MAX && self.apart < APART_MAX {
+            apart.loaded = position;
+            lane.queue.push_back(record);
+            self.apart += 1;
+        }
+        self.turn_over(id);
+    }
+
+    /// Takes what a fetch found.
+    pub(super) fn fetched(&mut self, fetch: Fetch, records: Vec<Arc<Record>>, wants: impl Fn(&Record) -> bool) {
+        self.fetching -= 1;
+        let Some(lane) = self.lanes.get_mut(&fetch.lane) else { return };
+        lane.turn = Turn::Idle;
+        let Some(apart) = &mut lane.apart else { return };
+        let reach = apart.last.max(self.window.seen());
+        let full = records.len() >= fetch.limit;
+        let complete = !full || records.last().is_some_and(|record| record.position > reach);
+        // What lies beyond comes by the reader, and must not come twice.
+        for record in records.into_iter().take_while(|record| record.position <= reach) {
+            apart.loaded = record.position;
+            if wants(&record) {
+                lane.queue.push_back(record);
+                self.apart += 1;
+            }
+        }
+        if complete {
+            apart.loaded = apart.loaded.max(fetch.reach);
+        }
+        self.turn_over(fetch.lane);
+    }
+
+    /// Takes a record that was put back; `None` if it is not in the log any more.
+    pub(super) fn found(&mut self, id: Uuid, record: Option<Arc<Record>>) {
+        self.finding = false;
+        if let Some(record) = record {
+            let lane = record.lane;
+            self.lanes.entry(lane).or_default().singles.push_back(record);
+            self.singles_loaded += 1;
+            self.turn_over(lane);
+        } else {
+            self.singles.remove(&id);
+            self.pending.change(Key::Single(id));
+        }
+    }
+
+    // ---- sending
+
+    /// The next thing to do; `None` if there is nothing now.
+    pub(super) fn next(&mut self, now: Now) -> Option<Step> {
+        while let Some(lane) = self.cleared.pop_front() {
+            if let Some(step) = self.launch(lane, now) {
+                return Some(step);
+            }
+        }
+        while self.may_begin(now.mono) {
+            if let Some(id) = self.next_find() {
+                return Some(Step::Find(id));
+            }
+            let lane = self.take_ready(now.mono)?;
+            if let Some(step) = self.begin(lane, now) {
+                return Some(step);
+            }
+        }
+        None
+    }
+
+    fn may_begin(&self, now: Instant) -> bool {
+        !self.closed
+            && self.busy + self.fetching < self.concurrency
+            && self.pending.unsettled() < UNSETTLED_MAX
+            && !matches!(self.gate.opening(now), Opening::Shut(_))
+    }
+
+    /// One at a time, so that they come in their order.
+    fn next_find(&mut self) -> Option<Uuid> {
+        if self.finding || self.singles_loaded >= SINGLES_LOADED_MAX {
+            return None;
+        }
+        let id = self.finds.pop_front()?;
+        self.finding = true;
+        Some(id)
+    }
+
+    /// In turn; a probe after an outage goes with what has failed before, so that it does not break lane after lane.
+    fn take_ready(&mut self, now: Instant) -> Option<Uuid> {
+        if self.gate.opening(now) == Opening::Probe && !self.gate.is_held() {
+            let failed = |id: &Uuid| self.lanes.get(id).is_some_and(|lane| lane.apart.is_some());
+            let index = self.ready.iter().position(failed).unwrap_or(0);
+            return self.ready.remove(index);
+        }
+        self.ready.pop_front()
+    }
+
+    fn begin(&mut self, id: Uuid, now: Now) -> Option<Step> {
+        let lane = self.lanes.get_mut(&id)?;
+        lane.turn = Turn::Idle;
+        match lane.wants()? {
+            Want::Fetch => self.fetch(id).map(Step::Fetch),
+            want => {
+                let single = want == Want::Single;
+                let flight = Flight { since: now.mono, single, probe: self.gate.enter(now.mono) };
+                lane.turn = Turn::Announcing(flight);
+                self.busy += 1;
+                self.count_attempt(id, single);
+                if self.mark_uncertain { self.announce(id, single) } else { self.launch(id, now) }
+            }
+        }
+    }
+
+    fn fetch(&mut self, id: Uuid) -> Option<Fetch> {
+        let lane = self.lanes.get_mut(&id)?;
+        let apart = lane.apart?;
+        lane.turn = Turn::Fetching;
+        self.fetching += 1;
+        let limit = if self.apart < APART_MAX { QUEUE_MAX } else { 1 };
+        let reach = apart.last.max(self.window.seen());
+        Some(Fetch { lane: id, from: Position(apart.loaded.0 + 1), limit, reach })
+    }
+
+    /// The attempt leaves when it has been written down; until then there is nothing to do.
+    fn announce(&mut self, id: Uuid, single: bool) -> Option<Step> {
+        self.part_unless(id, single);
+        self.change(id, single);
+        self.pending.announce(id);
+        None
+    }
+
+    /// Attempts that have been written down.
+    pub(super) fn clear(&mut self, announced: Vec<Uuid>) {
+        self.cleared.extend(announced);
+    }
+
+    fn launch(&mut self, id: Uuid, now: Now) -> Option<Step> {
+        let lane = self.lanes.get_mut(&id)?;
+        let Turn::Announcing(flight) = lane.turn else { return None };
+        lane.turn = Turn::Flying(Flight { since: now.mono, ..flight });
+        if flight.single {
+            let record = Arc::clone(lane.singles.front()?);
+            let attempt = self.singles.get(&record.id)?.attempt();
+            return Some(Step::Deliver { lane: id, record, attempt });
+        }
+        if lane.apart.is_none() {
+            self.flights.push_back((now.mono, id));
+        }
+        let record = Arc::clone(lane.queue.front()?);
+        Some(Step::Deliver { lane: id, record, attempt: lane.tries.attempt(false) })
+    }
+
+    fn count_attempt(&mut self, id: Uuid, single: bool) {
+        if let Some(tries) = self.tries(id, single) {
+            tries.attempts += 1;
+        }
+        if single && let Some(single) = self.single_of(id) {
+            single.under_way = true;
+        }
+    }
+
+    // ---- time
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        while self.timers.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, key)) = self.timers.pop_first() else { break };
+            self.wake(key);
+        }
+        while let Some((_, id)) = self.oldest_flight().filter(|(since, _)| *since + SLOW <= now) {
+            self.part(id);
+            self.shed(id);
+        }
+    }
+
+    /// When `tick` or `next` will have something to do without anything else happening.
+    pub(super) fn wake_at(&mut self, now: Instant) -> Option<Instant> {
+        let slow = self.oldest_flight().map(|(since, _)| since + SLOW);
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let gate = match self.gate.opening(now) {
+            Opening::Shut(until) => until,
+            _ => None,
+        };
+        [slow, timer, gate].into_iter().flatten().min()
+    }
+
+    pub(super) fn wait_for(&mut self, key: Key, due: Instant) {
+        self.timers.insert((due, key));
+    }
+
+    fn wake(&mut self, key: Key) {
+        match key {
+            Key::Single(id) => self.finds.push_back(id),
+            Key::Lane(id) => {
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.waiting = false;
+                    self.turn_over(id);
+                }
+            }
+        }
+    }
+
+    /// The oldest attempt of a lane that goes with the cursor.
+    fn oldest_flight(&mut self) -> Option<(Instant, Uuid)> {
+        while let Some((since, id)) = self.flights.front().copied() {
+            let lane = self.lanes.get(&id).filter(|lane| lane.apart.is_none());
+            let flying = lane.and_then(Lane::flight).filter(|flight| flight.since == since && !flight.single);
+            if flying.is_some() {
+                return Some((since, id));
+            }
+            self.flights.pop_front();
+        }
+        None
+    }
+
+    // ---- by operators
+
+    /// Ends a pause, a hold or a stop.
+    pub(super) fn resume(&mut self) {
+        self.gate.resume();
+        self.pending.stop(None);
+    }
+
+    /// Puts one record back, whatever became of it.
+    pub(super) fn put_back(&mut self, id: Uuid, from: Position, replayed: bool) {
+        if let Some(single) = self.singles.get_mut(&id) {
+            single.replayed |= replayed;
+        } else {
+            self.singles.insert(id, Single { from, replayed, tries: Tries::default(), under_way: false });
+            self.finds.push_back(id);
+        }
+        self.pending.change(Key::Single(id));
+    }
+
+    /// Begins nothing any more; attempts that were about to leave do not.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        let announced: Vec<_> = self
+            .lanes
+            .iter()
+            .filter_map(|(id, lane)| match lane.turn {
+                Turn::Announcing(flight) => Some((*id, flight)),
+                _ => None,
+            })
+            .collect();
+        for (id, flight) in announced {
+            self.land(id, flight);
+            self.take_back(id, flight.single);
+        }
+    }
+
+    // ---- parts of the above
+
+    /// Everything up to here has been read.
+    pub(super) fn seen(&self) -> Position {
+        self.window.seen()
+    }
+
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    pub(super) fn singles_len(&self) -> usize {
+        self.singles.len()
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            position: self.window.floor(),
+            in_flight: self.busy,
+            lanes_waiting: self.lanes_apart + self.singles.len(),
+            ..self.figures
+        }
+    }
+
+    /// An attempt is over.
+    pub(super) fn land(&mut self, id: Uuid, flight: Flight) {
+        self.busy -= 1;
+        self.gate.leave(flight.probe);
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.turn = Turn::Idle;
+        }
+        if flight.single
+            && let Some(single) = self.single_of(id)
+        {
+            single.under_way = false;
+        }
+    }
+
+    /// What was tried with a lane's first record, or with the first one put back in it.
+    pub(super) fn tries(&mut self, id: Uuid, single: bool) -> Option<&mut Tries> {
+        if single {
+            return self.single_of(id).map(|single| &mut single.tries);
+        }
+        self.lanes.get_mut(&id).map(|lane| &mut lane.tries)
+    }
+
+    fn single_of(&mut self, id: Uuid) -> Option<&mut Single> {
+        let record = self.lanes.get(&id)?.singles.front()?;
+        self.singles.get_mut(&record.id)
+    }
+
+    /// The attempt that ended, or did not leave, is not held against the record, which stays the next one.
+    pub(super) fn take_back(&mut self, id: Uuid, single: bool) {
+        if let Some(tries) = self.tries(id, single) {
+            tries.uncount();
+        }
+        self.change(id, single);
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.turn = Turn::Ready;
+            self.ready.push_front(id);
+        }
+    }
+
+    /// The state of a lane, or of the record put back in it, is to be written.
+    pub(super) fn change(&mut self, id: Uuid, single: bool) {
+        let Some(lane) = self.lanes.get(&id) else { return };
+        match lane.singles.front().filter(|_| single) {
+            Some(record) => self.pending.change(Key::Single(record.id)),
+            None if lane.apart.is_some() => self.pending.change(Key::Lane(id)),
+            None => {}
+        }
+    }
+
+    /// Takes the record whose turn it was out of its lane.
+    pub(super) fn take_record(&mut self, id: Uuid, single: bool) -> Option<Arc<Record>> {
+        let lane = self.lanes.get_mut(&id)?;
+        if single {
+            self.singles_loaded -= 1;
+            return lane.singles.pop_front();
+        }
+        let record = lane.queue.pop_front()?;
+        if lane.apart.is_some() {
+            self.apart -= 1;
+        } else {
+            self.flowing -= 1;
+            self.window.settle(record.position);
+        }
+        Some(record)
+    }
+
+    /// What a lane does when its turn is over: queues again, waits, or is no more.
+    pub(super) fn turn_over(&mut self, id: Uuid) {
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.turn == Turn::Idle) else { return };
+        if lane.wants().is_some() {
+            lane.turn = Turn::Ready;
+            self.ready.push_back(id);
+        } else if lane.is_finished() {
+            let was_apart = lane.apart.is_some();
+            self.lanes.remove(&id);
+            if was_apart {
+                self.lanes_apart -= 1;
+                self.pending.change(Key::Lane(id));
+            }
+        }
+    }
+
+    pub(super) fn part_unless(&mut self, id: Uuid, single: bool) {
+        if !single {
+            self.part(id);
+        }
+    }
+
+    /// Takes a lane out of the cursor.
+    pub(super) fn part(&mut self, id: Uuid) {
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.apart.is_none()) else { return };
+        let Some(last) = lane.queue.back().map(|record| record.position) else { return };
+        lane.apart = Some(Apart { loaded: last, last });
+        for record in &lane.queue {
+            self.window.settle(record.position);
+        }
+        self.flowing -= lane.queue.len();
+        self.apart += lane.queue.len();
+        self.lanes_apart += 1;
+        self.pending.change(Key::Lane(id));
+        if self.apart > APART_MAX {
+            self.shed(id);
+        }
+    }
+
+    /// Gives the memory of a lane apart free, but for a record under way.
+    pub(super) fn shed(&mut self, id: Uuid) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let (Some(apart), Some(first)) = (&mut lane.apart, lane.queue.front()) else { return };
+        let keep = usize::from(matches!(lane.turn, Turn::Flying(flight) | Turn::Announcing(flight) if !flight.single));
+        let before = Position(first.position.0 - 1);
+        apart.loaded = if keep == 1 { first.position } else { before };
+        self.apart -= lane.queue.len() - keep;
+        lane.queue.truncate(keep);
+    }
+}
+
+/// Keys whose state is to be written.
+pub(super) type Keys = HashSet<Key>;

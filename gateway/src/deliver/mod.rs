@@ -1,0 +1,30 @@
+//! Hands what is in the log to whoever must hear of it: order within a lane, retries, pauses, dead letters, replay.
+//!
+//! The decisions are made in a state machine without input and output (`lanes`, `outcomes`, `gate`, `window`); a task around
+//! it (`worker`) reads the log, calls the targets and writes progress down. How a target speaks is the target's business.
+
+mod backend;
+mod breaker;
+mod dead_letters;
+mod gate;
+mod handle;
+mod lane;
+mod lanes;
+mod outcomes;
+mod record_keeping;
+mod schedule;
+mod settle;
+mod signature;
+mod subscriber;
+mod target;
+mod window;
+mod worker;
+
+pub use backend::{Backend, Render, Rendered};
+pub use dead_letters::{DeadKind, DeadLetter, DeadLetters, PAGE_MAX, RetryError};
+pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};
+pub use schedule::{PAUSE_MAX, retry_after};
+pub use signature::{InvalidSecret, Signer};
+pub use subscriber::{Status, Subscriber, SubscriberState};
+pub use target::{Attempt, Outcome, Scope, Target};
+pub use worker::{Shutdown, start};
