@@ -5,7 +5,9 @@
 
 pub mod accept;
 pub mod api;
+pub mod assembly;
 pub mod channels;
+pub mod cli;
 pub mod config;
 pub mod customer;
 pub mod deliver;

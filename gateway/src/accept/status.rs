@@ -33,6 +33,18 @@ impl Accept {
         }
     }
 
+    /// Appends that a channel's state changed.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn channel_state(&self, channel: &ChannelRef, state: &str, why: Option<&str>) -> Result<(), StoreError> {
+        let now = Time::now();
+        let mut data = blank(channel, Direction::Inbound, now, now);
+        data.detail = Some(serde_json::json!({ "state": state, "why": why }));
+        let event = event(Kind::ChannelState, data, &self.schema_url, &Trace::from_header(None), None, None);
+        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
+    }
+
     async fn note_sent(
         &self,
         channel: &ChannelRef,

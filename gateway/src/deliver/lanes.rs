@@ -462,6 +462,13 @@ impl Lanes {
         self.singles.len()
     }
 
+    /// Whether nothing is in memory.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let counts = [self.busy, self.fetching, self.flowing, self.apart, self.lanes_apart, self.singles_loaded];
+        self.lanes.is_empty() && self.singles.is_empty() && self.timers.is_empty() && counts == [0; 6]
+    }
+
     pub(super) fn figures(&self) -> Figures {
         Figures {
             position: self.window.floor(),

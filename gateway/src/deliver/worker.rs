@@ -171,9 +171,9 @@ impl Worker {
         tokio::select! {
             biased;
             () = stop.cancelled() => Wake::Stop,
-            Some(event) = self.running.next() => Wake::Event(event),
             settled = finish(&mut self.settle) => Wake::Settled(settled),
             Some(control) = self.controls.recv(), if controls => Wake::Control(control),
+            Some(event) = self.running.next() => Wake::Event(event),
             Ok(()) = self.head.changed() => Wake::Look,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Look,
             else => pending().await,

@@ -37,7 +37,7 @@ impl Listening {
 }
 
 /// Serves until `stop`, then lets requests in hand end, at most for `server.drain_timeout`.
-pub async fn serve(listening: Listening, rules: &config::Server, router: Router, stop: CancellationToken) {
+pub async fn serve(listening: &Listening, rules: &config::Server, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let permits = Arc::new(Semaphore::new(rules.connections_max));
     loop {
