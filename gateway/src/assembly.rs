@@ -17,7 +17,9 @@ use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::customer::Directory;
-use crate::deliver::{self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target};
+use crate::deliver::{
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+};
 use crate::edge::{Edge, Listening};
 use crate::egress::Egress;
 use crate::interaction::Time;

@@ -21,7 +21,9 @@ enum Lack {
 /// 422 `unsupported` or `too-large`, naming channel, part, ability and limit.
 pub(super) fn check(channel: &str, abilities: &Capabilities, parts: &[Part]) -> Result<(), Problem> {
     let numbered = parts.iter().enumerate();
-    numbered.map(|(index, part)| lack(abilities, part).map_or(Ok(()), |lack| Err(problem(channel, index, lack)))).collect()
+    numbered
+        .map(|(index, part)| lack(abilities, part).map_or(Ok(()), |lack| Err(problem(channel, index, lack))))
+        .collect()
 }
 
 fn problem(channel: &str, index: usize, lack: Lack) -> Problem {
@@ -56,16 +58,26 @@ fn lack(abilities: &Capabilities, part: &Part) -> Option<Lack> {
 
 fn text_lack(max: Option<usize>, text: &str) -> Option<Lack> {
     let (max, length) = (max?, text.chars().count());
-    (length > max).then(|| too_many("text_max", format!("takes texts of at most {max} characters, this one has {length}"), max))
+    (length > max)
+        .then(|| too_many("text_max", format!("takes texts of at most {max} characters, this one has {length}"), max))
 }
 
-fn media_lack(offered: &[MediaCapability], kind: MediaKind, content_type: Option<&str>, bytes: Option<u64>) -> Option<Lack> {
+fn media_lack(
+    offered: &[MediaCapability],
+    kind: MediaKind,
+    content_type: Option<&str>,
+    bytes: Option<u64>,
+) -> Option<Lack> {
     let name = kind_name(kind);
     let Some(ability) = offered.iter().find(|ability| ability.kind == kind) else {
         let known: Vec<&str> = offered.iter().map(|ability| kind_name(ability.kind)).collect();
-        return Some(Lack::Unsupported { ability: "media", why: format!("carries no {name}; it carries: {}", known.join(", ")) });
+        return Some(Lack::Unsupported {
+            ability: "media",
+            why: format!("carries no {name}; it carries: {}", known.join(", ")),
+        });
     };
-    let foreign = content_type.filter(|given| !ability.content_types.is_empty() && !takes(&ability.content_types, given));
+    let foreign =
+        content_type.filter(|given| !ability.content_types.is_empty() && !takes(&ability.content_types, given));
     if foreign.is_some() {
         let known = ability.content_types.join(", ");
         let why = format!("takes no {name} of this content type; it takes: {known}");
@@ -146,7 +158,9 @@ mod tests {
     }
 
     fn media(kind: &str, content_type: &str, bytes: u64) -> Option<String> {
-        told(json!({"type": "media", "kind": kind, "url": "https://x.example/", "content_type": content_type, "bytes": bytes}))
+        told(
+            json!({"type": "media", "kind": kind, "url": "https://x.example/", "content_type": content_type, "bytes": bytes}),
+        )
     }
 
     fn choices(style: &str, titles: &[&str]) -> Option<String> {
@@ -183,7 +197,10 @@ mod tests {
     fn choices_are_counted_and_measured() {
         assert_eq!(choices("buttons", &["yes", "no"]), None);
         assert_eq!(choices("buttons", &["a", "b", "c"]).unwrap(), "takes at most 2 choices as buttons, these are 3");
-        assert_eq!(choices("buttons", &["maybe"]).unwrap(), "takes titles of choices of at most 3 characters, one has 5");
+        assert_eq!(
+            choices("buttons", &["maybe"]).unwrap(),
+            "takes titles of choices of at most 3 characters, one has 5"
+        );
         assert_eq!(choices("list", &["a"]).unwrap(), "carries no choices as list");
     }
 

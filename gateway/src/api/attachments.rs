@@ -69,7 +69,15 @@ mod tests {
     fn foreign_files_are_behind_https() {
         assert!(check_foreign("https://files.example/a.png?x=1", "p").is_ok());
         let long = format!("https://files.example/{}", "a".repeat(2048));
-        for bad in ["", "a.png", "http://files.example/a", "file:///etc/passwd", "https://u:p@files.example/", "data:,x", &long] {
+        for bad in [
+            "",
+            "a.png",
+            "http://files.example/a",
+            "file:///etc/passwd",
+            "https://u:p@files.example/",
+            "data:,x",
+            &long,
+        ] {
             let problem = check_foreign(bad, "message.parts[0].url").unwrap_err();
             assert!(problem.detail().starts_with("message.parts[0].url: must be an https address"), "{bad}");
         }

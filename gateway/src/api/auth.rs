@@ -156,7 +156,10 @@ mod tests {
             assert_eq!(problem.status(), 401, "{nonsense:?}");
         }
         assert_eq!(keys.permit(&HeaderMap::new(), Scope::Messages).unwrap_err().status(), 401);
-        assert_eq!(Keys::new(&BTreeMap::new()).permit(&asking("Bearer first"), Scope::Messages).unwrap_err().status(), 401);
+        assert_eq!(
+            Keys::new(&BTreeMap::new()).permit(&asking("Bearer first"), Scope::Messages).unwrap_err().status(),
+            401
+        );
     }
 
     #[test]

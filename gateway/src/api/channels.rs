@@ -64,7 +64,11 @@ fn version(plugin: &Plugin) -> Value {
 }
 
 fn counts(counters: &Counters) -> Value {
-    figures(counters).into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>().into()
+    figures(counters)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// A channel's figures since start, by name.

@@ -54,8 +54,9 @@ pub(super) async fn find(State(api): State<Arc<Api>>, Params(wanted): Params<Wan
 
 /// `scheme:value`. In a query `+` means a space: a number's plus is taken as it was meant.
 fn identity(text: &str, scope: Option<String>) -> Result<Identity, Problem> {
-    let (scheme, value) =
-        text.split_once(':').ok_or_else(|| unprocessable_query("identity: must be scheme:value, such as tel:+15551234567"))?;
+    let (scheme, value) = text
+        .split_once(':')
+        .ok_or_else(|| unprocessable_query("identity: must be scheme:value, such as tel:+15551234567"))?;
     let value = match value.strip_prefix(' ') {
         Some(digits) if scheme == "tel" => format!("+{digits}"),
         _ => value.to_owned(),
@@ -109,7 +110,9 @@ mod tests {
 
     #[test]
     fn what_is_no_identity_is_told() {
-        for (text, why) in [("tel", "must be scheme:value"), ("tel:1", "E.164"), (":x", "scheme"), ("visitor:", "value")] {
+        for (text, why) in
+            [("tel", "must be scheme:value"), ("tel:1", "E.164"), (":x", "scheme"), ("visitor:", "value")]
+        {
             let problem = identity(text, None).err().unwrap();
             assert!(problem.status() == 422 && problem.detail().contains(why), "{text}: {}", problem.detail());
         }

@@ -110,7 +110,8 @@ mod tests {
     fn every_call_is_named_and_answers_problems() {
         let document = joined();
         let paths = document["paths"].as_object().unwrap();
-        let calls: Vec<(&String, &Map<String, Value>)> = paths.iter().map(|(path, item)| (path, item.as_object().unwrap())).collect();
+        let calls: Vec<(&String, &Map<String, Value>)> =
+            paths.iter().map(|(path, item)| (path, item.as_object().unwrap())).collect();
         let mut ids = std::collections::BTreeSet::new();
         for (path, method, call) in calls.iter().flat_map(|(path, item)| item.iter().map(move |(m, c)| (path, m, c))) {
             assert!(ids.insert(call["operationId"].as_str().unwrap()), "{path}: {method}");

@@ -20,10 +20,10 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::Api;
 use super::answer::{Answer, event};
 use super::input::Params;
 use super::interactions::{find, kind};
-use super::Api;
 use crate::edge::Problem;
 use crate::store::{Filter, Order, Partition, Position, Record, StoreError, Stream as Source};
 

@@ -80,7 +80,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Name(text) = Name::from_request_parts(parts, state).await?;
-        let id = Uuid::try_parse(&text).map_err(|_| Problem::not_found("ids are UUIDs: there is nothing with this one"));
+        let id =
+            Uuid::try_parse(&text).map_err(|_| Problem::not_found("ids are UUIDs: there is nothing with this one"));
         id.map(Self)
     }
 }

@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn broken_json_is_told_by_line_and_column() {
-        assert_eq!(told("{\n  \"name\": oops}"), (400, "the body is not JSON: expected value at line 2 column 11".into()));
+        assert_eq!(
+            told("{\n  \"name\": oops}"),
+            (400, "the body is not JSON: expected value at line 2 column 11".into())
+        );
         assert_eq!(told("").0, 400);
         assert_eq!(told("{\"name\":\"a\"} x").0, 400);
         assert_eq!(told(&format!("{{\"name\":\"a\",\"any\":{}", "[".repeat(10_000))).0, 400);
@@ -104,8 +107,14 @@ mod tests {
     #[test]
     fn unknown_fields_are_told_by_path_with_the_known_ones() {
         let (status, detail) = told(r#"{"nmae":"a"}"#);
-        assert_eq!((status, detail.as_str()), (422, "nmae: unknown field `nmae`, expected one of `name`, `inner`, `any`"));
-        assert_eq!(told(r#"{"name":"a","inner":[{"on":true},{"off":1}]}"#).1, "inner[1].off: unknown field `off`, expected `on`");
+        assert_eq!(
+            (status, detail.as_str()),
+            (422, "nmae: unknown field `nmae`, expected one of `name`, `inner`, `any`")
+        );
+        assert_eq!(
+            told(r#"{"name":"a","inner":[{"on":true},{"off":1}]}"#).1,
+            "inner[1].off: unknown field `off`, expected `on`"
+        );
     }
 
     #[test]

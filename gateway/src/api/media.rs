@@ -79,7 +79,11 @@ fn kind_of(content_type: Option<&str>) -> MediaKind {
 /// What announces that it is too much is refused before it comes.
 fn check_length(media: &Media, bytes: Option<u64>) -> Result<(), Problem> {
     let max = media.bytes_max();
-    if bytes.is_none_or(|bytes| bytes <= max) { Ok(()) } else { Err(MediaError::Write(WriteError::TooLarge(max)).into()) }
+    if bytes.is_none_or(|bytes| bytes <= max) {
+        Ok(())
+    } else {
+        Err(MediaError::Write(WriteError::TooLarge(max)).into())
+    }
 }
 
 /// A file that did not come whole is not waited for.
@@ -128,7 +132,9 @@ pub(super) async fn download(
     let signed = signature.is_some();
     if !(FileQuery { expires, signature }).permits(media, "get", id) {
         if signed && !headers.contains_key(header::AUTHORIZATION) {
-            return Err(Problem::forbidden("this address is not valid, or not any more: read the interaction again for a new one"));
+            return Err(Problem::forbidden(
+                "this address is not valid, or not any more: read the interaction again for a new one",
+            ));
         }
         api.keys.permit(&headers, Scope::Messages)?;
     }

@@ -101,11 +101,13 @@ impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         let refused = |code, text| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text);
         match error {
-            SubmitError::KeyReused => {
-                refused("idempotency-key-reused", "this Idempotency-Key was used for another request in the last 24 hours")
-            }
+            SubmitError::KeyReused => refused(
+                "idempotency-key-reused",
+                "this Idempotency-Key was used for another request in the last 24 hours",
+            ),
             SubmitError::UnknownReply(id) => {
-                refused("invalid", &format!("in_reply_to: {id} is no interaction with this contact")).with("path", "in_reply_to")
+                refused("invalid", &format!("in_reply_to: {id} is no interaction with this contact"))
+                    .with("path", "in_reply_to")
             }
             SubmitError::Store(error) => error.into(),
         }

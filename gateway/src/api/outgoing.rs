@@ -142,7 +142,9 @@ fn check_part(part: &Part, path: &str) -> Result<(), Problem> {
         Part::Location { longitude, .. } if longitude.abs() > 180.0 => wrong(path, "longitude", "must be -180 to 180"),
         Part::ContactCard { name, .. } if name.is_empty() => wrong(path, "name", "must not be empty"),
         Part::Choices { options, .. } if options.is_empty() => wrong(path, "options", "must not be empty"),
-        Part::Choices { options, .. } if options.iter().any(|option| option.id.is_empty() || option.title.is_empty()) => {
+        Part::Choices { options, .. }
+            if options.iter().any(|option| option.id.is_empty() || option.title.is_empty()) =>
+        {
             wrong(path, "options", "each needs an id and a title")
         }
         Part::Template { name, .. } if name.is_empty() => wrong(path, "name", "must not be empty"),
@@ -216,7 +218,9 @@ mod tests {
         assert_eq!(refused(json!({"contact_id": Uuid::now_v7()})), one);
         let id = Uuid::now_v7();
         assert_eq!(with(json!({"to": null, "conversation_id": id})).unwrap().whom, Whom::Conversation(id));
-        assert!(refused(json!({"to": {"scheme": "tel", "value": "5551234567"}})).starts_with("to: tel value must be E.164"));
+        assert!(
+            refused(json!({"to": {"scheme": "tel", "value": "5551234567"}})).starts_with("to: tel value must be E.164")
+        );
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use uuid::Uuid;
 
+use super::Api;
 use super::json::{shortened, unprocessable};
 use super::outgoing::{Checked, Whom};
-use super::Api;
 use crate::accept::Addressed;
 use crate::channels::Bound;
 use crate::customer::Contact;
@@ -51,7 +51,8 @@ fn bound(api: &Api, name: &str) -> Result<Arc<Bound>, Problem> {
         let detail = format!("channel: there is no channel {:?}; there are: {}", shortened(name), known.join(", "));
         return Err(unprocessable(detail, "channel"));
     };
-    let stopped = || Problem::unavailable(format!("channel {name} has no plugin at the moment"), Duration::from_secs(5));
+    let stopped =
+        || Problem::unavailable(format!("channel {name} has no plugin at the moment"), Duration::from_secs(5));
     channel.bound().ok_or_else(stopped)
 }
 
@@ -67,7 +68,9 @@ fn check_scheme(bound: &Bound, to: &Identity) -> Result<(), Problem> {
 
 async fn contact(api: &Api, id: Uuid) -> Result<Contact, Problem> {
     let known = api.directory.person(id).await?;
-    known.map(|known| known.contact.clone()).ok_or_else(|| unprocessable(format!("contact_id: there is no contact {id}"), "contact_id"))
+    known
+        .map(|known| known.contact.clone())
+        .ok_or_else(|| unprocessable(format!("contact_id: there is no contact {id}"), "contact_id"))
 }
 
 async fn last_address(api: &Api, id: Uuid) -> Result<Addressed, Problem> {
