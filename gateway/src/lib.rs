@@ -3,9 +3,16 @@
 //! Everything that happens becomes an interaction, is accepted (understood, attributed, written down) and then
 //! delivered (to whoever must hear of it). `ARCHITECTURE.md` tells how the rooms fit together.
 
+pub mod accept;
+pub mod assembly;
+pub mod channels;
+pub mod cli;
 pub mod config;
+pub mod customer;
 pub mod deliver;
+pub mod edge;
 pub mod egress;
 pub mod interaction;
+pub mod media;
 pub mod plugin;
 pub mod store;

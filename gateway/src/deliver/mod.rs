@@ -5,7 +5,9 @@
 
 mod backend;
 mod breaker;
+mod channel;
 mod dead_letters;
+mod fetcher;
 mod gate;
 mod handle;
 mod lane;
@@ -22,7 +24,9 @@ mod window;
 mod worker;
 
 pub use backend::{Backend, Render, Rendered};
+pub use channel::ChannelSender;
 pub use dead_letters::{DeadKind, DeadLetter, DeadLetters, PAGE_MAX, RetryError};
+pub use fetcher::Fetcher;
 pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};
 pub use schedule::{PAUSE_MAX, retry_after};
 pub use signature::{InvalidSecret, Signer};

@@ -2,8 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::error::Elapsed;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use super::engine::TICK;
@@ -13,30 +16,53 @@ use super::{Binding, host};
 
 const HANDLES_MAX: usize = 1_000;
 
-/// Runs `body` in a fresh store and says what became of it.
-pub(super) async fn run<T, F>(
-    engine: &Engine,
-    plugin: Arc<str>,
-    binding: Arc<Binding>,
-    shared: Arc<Shared>,
-    body: F,
-) -> Called<T>
-where
-    F: AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<Result<T, Failure>>,
-{
-    let wall = binding.limits.wall;
-    let mut store = fresh_store(engine, plugin, binding, shared);
-    let call = AssertUnwindSafe(body(&mut store)).catch_unwind();
-    let ended = tokio::time::timeout(wall, call).await;
-    let state = store.data();
-    host::log::finish(state);
-    let result = match ended {
-        Err(_) => Err(Failure::Broken(Broken::WallLimit)),
-        Ok(Err(panic)) => Err(Failure::Broken(Broken::Host(panic_text(&*panic)))),
-        Ok(Ok(Err(error))) => Err(failure_of(&error, state)),
-        Ok(Ok(Ok(result))) => result,
-    };
-    Called { result, authentic: state.authentic }
+/// A call that is under way: its store, and its place among the calls that may run at once.
+pub(super) struct Call {
+    pub(super) store: Store<CallState>,
+    wall: Duration,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// How the guest's part of a call ended.
+pub(super) type Ended<T> = Result<std::thread::Result<wasmtime::Result<Result<T, Failure>>>, Elapsed>;
+
+impl Call {
+    pub(super) fn new(
+        engine: &Engine,
+        plugin: Arc<str>,
+        binding: Arc<Binding>,
+        shared: Arc<Shared>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let wall = binding.limits.wall;
+        Self { store: fresh_store(engine, plugin, binding, shared), wall, _permit: permit }
+    }
+
+    /// The time that the call may take.
+    pub(super) fn wall(&self) -> Duration {
+        self.wall
+    }
+
+    /// Says what became of it, and drops everything that it held.
+    pub(super) fn end<T>(self, ended: Ended<T>) -> Called<T> {
+        let state = self.store.data();
+        host::log::finish(state);
+        let result = match ended {
+            Err(_) => Err(Failure::Broken(Broken::WallLimit)),
+            Ok(Err(panic)) => Err(Failure::Broken(Broken::Host(panic_text(&*panic)))),
+            Ok(Ok(Err(error))) => Err(failure_of(&error, state)),
+            Ok(Ok(Ok(result))) => result,
+        };
+        Called { result, authentic: state.authentic }
+    }
+}
+
+/// Runs the guest's part: for so long at most, and a panic of the host ends this call alone.
+pub(super) async fn bounded<T>(
+    wall: Duration,
+    guest: impl Future<Output = wasmtime::Result<Result<T, Failure>>>,
+) -> Ended<T> {
+    tokio::time::timeout(wall, AssertUnwindSafe(guest).catch_unwind()).await
 }
 
 fn fresh_store(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>) -> Store<CallState> {

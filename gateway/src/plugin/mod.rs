@@ -18,4 +18,4 @@ pub use artefacts::Artefacts;
 pub use binding::{Binding, Checked, check};
 pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
 pub use registry::{Plugin, Plugins, Refused, Tools};
-pub use services::{KvEntry, KvError, Services, Ticket};
+pub use services::{KvEntry, KvError, NoServices, Services, Ticket};

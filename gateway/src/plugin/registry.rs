@@ -12,10 +12,11 @@ use wasmtime::Engine;
 
 use super::admission::{self, AdmissionError};
 use super::artefacts::Artefacts;
+use super::call::{Call, bounded};
 use super::exchange::{Called, Download};
 use super::exchange::{Failure, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal, Step};
 use super::state::Shared;
-use super::{Binding, Manifest, Services, call, contract, engine};
+use super::{Binding, Manifest, Services, contract, engine};
 use crate::config::Limits;
 use crate::egress::Egress;
 use crate::interaction::Identity;
@@ -175,6 +176,20 @@ fn wasm_files(directory: &Path) -> BTreeMap<PathBuf, Fingerprint> {
     printed.collect()
 }
 
+/// Begins a call, runs the guest's part, ends it. A macro, since a closure over the store would hide from the compiler that
+/// the future may change threads.
+macro_rules! called {
+    ($plugin:expr, $binding:expr, |$store:ident| $guest:expr) => {{
+        let Some(mut call) = $plugin.begin($binding).await else {
+            return Called { result: Err(Failure::Busy), authentic: false };
+        };
+        let wall = call.wall();
+        let $store = &mut call.store;
+        let ended = bounded(wall, $guest).await;
+        call.end(ended)
+    }};
+}
+
 impl Plugin {
     /// What it says of itself.
     pub fn manifest(&self) -> &Manifest {
@@ -203,22 +218,22 @@ impl Plugin {
 
     /// Instantiates once, to see whether it can be.
     pub async fn try_out(&self, binding: &Arc<Binding>) -> Called<()> {
-        self.run(binding, async |store| self.calls.try_out(store).await).await
+        called!(self, binding, |store| self.calls.try_out(store))
     }
 
     /// A request to the channel.
     pub async fn handle_request(&self, binding: &Arc<Binding>, request: Request) -> Called<Outcome> {
-        self.run(binding, async |store| self.calls.handle_request(store, request).await).await
+        called!(self, binding, |store| self.calls.handle_request(store, request))
     }
 
     /// Sends a message; `attempt` counts from 1.
     pub async fn send(&self, binding: &Arc<Binding>, attempt: u32, message: Outbound) -> Called<Receipt> {
-        self.run(binding, async |store| self.calls.send(store, attempt, message).await).await
+        called!(self, binding, |store| self.calls.send(store, attempt, message))
     }
 
     /// How to fetch a file.
     pub async fn locate(&self, binding: &Arc<Binding>, attempt: u32, reference: &str) -> Called<Download> {
-        self.run(binding, async |store| self.calls.locate(store, attempt, reference).await).await
+        called!(self, binding, |store| self.calls.locate(store, attempt, reference))
     }
 
     /// Shows typing or reading.
@@ -229,27 +244,23 @@ impl Plugin {
         last_inbound: Option<&str>,
         signal: Signal,
     ) -> Called<()> {
-        self.run(binding, async |store| self.calls.show(store, recipient, last_inbound, signal).await).await
+        called!(self, binding, |store| self.calls.show(store, recipient, last_inbound, signal))
     }
 
     /// A socket was opened.
     pub async fn open(&self, binding: &Arc<Binding>, opening: Opening) -> Called<Step> {
-        self.run(binding, async |store| self.calls.open(store, opening).await).await
+        called!(self, binding, |store| self.calls.open(store, opening))
     }
 
     /// A frame came in.
     pub async fn frame(&self, binding: &Arc<Binding>, state: SessionState, frame: &str) -> Called<Step> {
-        self.run(binding, async |store| self.calls.frame(store, state, frame).await).await
+        called!(self, binding, |store| self.calls.frame(store, state, frame))
     }
 
     /// The semaphore stands before the pool: an exhausted pool is an error, a semaphore a queue.
-    async fn run<T>(
-        &self,
-        binding: &Arc<Binding>,
-        body: impl AsyncFnOnce(&mut wasmtime::Store<super::state::CallState>) -> wasmtime::Result<Result<T, Failure>>,
-    ) -> Called<T> {
-        let permit = tokio::time::timeout(binding.limits.wall, self.permits.acquire()).await;
-        let Ok(Ok(_permit)) = permit else { return Called { result: Err(Failure::Busy), authentic: false } };
-        call::run(&self.engine, self.name.clone(), binding.clone(), self.shared.clone(), body).await
+    async fn begin(&self, binding: &Arc<Binding>) -> Option<Call> {
+        let permit =
+            tokio::time::timeout(binding.limits.wall, self.permits.clone().acquire_owned()).await.ok()?.ok()?;
+        Some(Call::new(&self.engine, self.name.clone(), binding.clone(), self.shared.clone(), permit))
     }
 }

@@ -61,3 +61,33 @@ pub struct Ticket {
     pub id: String,
     pub url: String,
 }
+
+/// Nothing, for looking at plugins without running a gateway.
+pub struct NoServices;
+
+#[async_trait]
+impl Services for NoServices {
+    async fn kv_get(&self, _: &str, _: &str) -> Result<Option<KvEntry>, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    async fn kv_put(&self, _: &str, _: &str, _: Vec<u8>, _: Option<u64>, _: Option<Duration>) -> Result<u64, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    async fn kv_delete(&self, _: &str, _: &str) -> Result<(), KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn push(&self, _: &str, _: &str, _: &str) -> u32 {
+        0
+    }
+
+    async fn history(&self, _: &str, _: &Identity, _: Option<&str>, _: usize) -> Vec<Bytes> {
+        Vec::new()
+    }
+
+    async fn open_upload(&self, _: &str, _: &str, _: &str, _: u64) -> Result<Ticket, String> {
+        Err("no gateway runs".to_owned())
+    }
+}

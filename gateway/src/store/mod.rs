@@ -2,6 +2,8 @@
 //!
 //! Nothing above this room knows the engine. Domain rules do not live here.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 mod log;
 mod progress;
@@ -27,6 +29,7 @@ use crate::interaction::Time;
 pub struct Batch {
     /// Appended in this order.
     pub events: Vec<NewEvent>,
+    /// What they expect is what is there before the batch.
     pub writes: Vec<Write>,
     pub progress: Vec<ProgressWrite>,
 }
@@ -119,7 +122,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError>;
 
-    /// Position of the newest record of a stream; changes wake its readers.
+    /// Position of the newest record of a stream; changes wake its readers. It may begin beyond that, never before it.
     fn watch(&self, partition: Partition, stream: &Stream) -> watch::Receiver<Position>;
 
     // ---- leases and progress

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
@@ -68,9 +69,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an idle moment should be used for a checkpoint.
+    /// Whether the log has something to carry over.
     pub(super) fn has_pending(&self) -> bool {
         self.wal.pending
+    }
+
+    /// Carries the log over, while nobody waits.
+    pub(super) fn tidy(&mut self) {
+        self.checkpoint(CheckpointMode::PASSIVE);
     }
 
     /// Carries the log over when it has become long.
@@ -84,8 +90,18 @@ impl Engine {
         }
     }
 
+    /// Gives the space of the log of writes back to a full disk, unless a reader needs it just now.
+    pub(super) fn give_space_back(&mut self) {
+        if self.connection.busy_timeout(Duration::ZERO).is_ok() {
+            self.checkpoint(CheckpointMode::TRUNCATE);
+        }
+        if let Err(error) = self.connection.busy_timeout(schema::BUSY_WAIT) {
+            tracing::warn!(%error, "the store does not wait for locks");
+        }
+    }
+
     /// Carries the log over into the database. A failure costs nothing but time: the log still has everything.
-    pub(super) fn checkpoint(&mut self, mode: CheckpointMode) {
+    fn checkpoint(&mut self, mode: CheckpointMode) {
         self.wal.pending = false;
         if let Err(error) = self.connection.wal_checkpoint_v2(None::<&str>, mode) {
             tracing::warn!(%error, "checkpoint of the store failed");

@@ -1,11 +1,15 @@
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// What opening a long log of writes may need beside it.
+const RESERVE_BYTES: usize = 512 << 10;
 
 /// Where the store lies, held against a second process for as long as this lives.
 pub(super) struct Home {
     pub(super) database: PathBuf,
+    reserve: PathBuf,
     _lock: File,
 }
 
@@ -21,7 +25,26 @@ impl Home {
         let database = directory.join("omnigate.db");
         file(&database)?.sync_all()?;
         sync(directory)?;
-        Ok(Self { database, _lock: lock })
+        Ok(Self { database, reserve: directory.join("omnigate.reserve"), _lock: lock })
+    }
+
+    /// Keeps some space, so that the store can be opened again on a full disk. Where there is none left, it does without.
+    pub(super) fn keep_reserve(&self) {
+        let kept = self.reserve.metadata().is_ok_and(|metadata| metadata.len() == RESERVE_BYTES as u64);
+        if !kept && self.fill_reserve().is_err() {
+            self.release_reserve();
+        }
+    }
+
+    /// Gives the kept space free; false if there was none.
+    pub(super) fn release_reserve(&self) -> bool {
+        fs::remove_file(&self.reserve).is_ok()
+    }
+
+    fn fill_reserve(&self) -> io::Result<()> {
+        let mut reserve = file(&self.reserve)?;
+        reserve.write_all(&vec![0; RESERVE_BYTES])?;
+        reserve.sync_all()
     }
 }
 

@@ -33,6 +33,7 @@ use rusqlite::params;
 use self::engine::Engine;
 use self::files::Home;
 use self::readers::Readers;
+use self::schema::Refusal;
 use self::shared::Shared;
 use self::writer::Writer;
 use super::{Lease, Partition, StoreError};
@@ -73,12 +74,23 @@ impl SqliteStore {
     fn start(directory: &Path) -> Result<Self, String> {
         let told = |error: std::io::Error| error.to_string();
         let home = Home::open(directory).map_err(told)?;
-        let engine = Engine::new(schema::open(&home.database)?).map_err(|error| error.to_string())?;
+        let engine = Self::engine(&home).map_err(|refusal| refusal.to_string())?;
         let shared = Arc::new(Shared::new(&engine.state));
         let quick = Readers::start(&home.database, "store-reader", QUICK_READERS).map_err(told)?;
         let slow = Readers::start(&home.database, "store-pager", SLOW_READERS).map_err(told)?;
         let writer = Writer::start(home.database.clone(), engine, Arc::clone(&shared)).map_err(told)?;
         Ok(Self { writer, quick, slow, shared, home })
+    }
+
+    /// Reads must go on when the disk is full, also after a restart: then the reserve is used.
+    fn engine(home: &Home) -> Result<Engine, Refusal> {
+        let open = || -> Result<Engine, Refusal> { Ok(Engine::new(schema::open(&home.database)?)?) };
+        let engine = match open() {
+            Err(refusal) if refusal.is_full() && home.release_reserve() => open(),
+            opened => opened,
+        }?;
+        home.keep_reserve();
+        Ok(engine)
     }
 
     async fn trim_records(&self, before: Time) -> Result<u64, StoreError> {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ const WRITER_CACHE_KIB: i64 = 64 << 10;
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// What the log of writes keeps of its length when it starts anew: room that need not be allocated again.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Patience with another program that looks into the file.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 64;
 
 const TABLES: &str = "
@@ -87,9 +89,40 @@ CREATE TABLE lane (
 CREATE TABLE probe (one INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 ";
 
+/// Why a file cannot be used.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Engine(rusqlite::Error),
+    File(String),
+}
+
+impl Refusal {
+    /// No space for what SQLite needs beside the file.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Engine(error) if Fault::of(error) == Fault::Full)
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(error) if Fault::of(error) == Fault::Damaged => write!(f, "the file is damaged: {error}"),
+            Self::Engine(error) if Fault::of(error) == Fault::Full => write!(f, "the disk is full"),
+            Self::Engine(error) => error.fmt(f),
+            Self::File(why) => f.write_str(why),
+        }
+    }
+}
+
 /// The connection that writes, on a file that is ours, whole and of a version that we know.
-pub(super) fn open(database: &Path) -> Result<Connection, String> {
-    let connection = writer(database).map_err(told)?;
+pub(super) fn open(database: &Path) -> Result<Connection, Refusal> {
+    let connection = writer(database)?;
     identify(&connection)?;
     check(&connection, database)?;
     Ok(connection)
@@ -125,17 +158,18 @@ fn connect(database: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
 }
 
 /// Makes the tables in an empty file, and refuses a file that is not ours or too new.
-fn identify(connection: &Connection) -> Result<(), String> {
+fn identify(connection: &Connection) -> Result<(), Refusal> {
     let version = number(connection, "PRAGMA user_version")?;
     let application = number(connection, "PRAGMA application_id")?;
     let tables = number(connection, "SELECT count(*) FROM sqlite_schema")?;
     match (application, version) {
-        (0, 0) if tables == 0 => create(connection).map_err(told),
+        (0, 0) if tables == 0 => Ok(create(connection)?),
         (APPLICATION_ID, VERSION) => Ok(()),
         (APPLICATION_ID, newer) if newer > VERSION => {
-            Err(format!("it has schema version {newer}, this program knows up to {VERSION}: use a newer program"))
+            let why = format!("it has schema version {newer}, this program knows up to {VERSION}: use a newer program");
+            Err(Refusal::File(why))
         }
-        _ => Err("the file is a database, but not one of Omnigate".to_owned()),
+        _ => Err(Refusal::File("the file is a database, but not one of Omnigate".to_owned())),
     }
 }
 
@@ -147,21 +181,14 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn check(connection: &Connection, database: &Path) -> Result<(), String> {
+fn check(connection: &Connection, database: &Path) -> Result<(), Refusal> {
     if super::files::size(database) > FULL_CHECK_BYTES_MAX {
         return Ok(());
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(told)?;
-    if verdict == "ok" { Ok(()) } else { Err(format!("the file is damaged: {verdict}")) }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(Refusal::File(format!("the file is damaged: {verdict}"))) }
 }
 
-fn number(connection: &Connection, sql: &str) -> Result<i64, String> {
-    connection.query_row(sql, [], |row| row.get(0)).map_err(told)
-}
-
-fn told(error: rusqlite::Error) -> String {
-    match Fault::of(&error) {
-        Fault::Damaged => format!("the file is damaged: {error}"),
-        _ => error.to_string(),
-    }
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection.query_row(sql, [], |row| row.get(0))
 }

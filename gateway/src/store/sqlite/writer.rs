@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::wal::CheckpointMode;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -19,6 +18,7 @@ use crate::store::StoreError;
 const QUEUE_JOBS: usize = 1024;
 const GROUP_JOBS_MAX: usize = 512;
 const GROUP_BYTES_MAX: usize = 8 << 20;
+
 /// So long without work, and the writer uses the time for a checkpoint.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -87,7 +87,7 @@ impl Work {
         if let Some(engine) = self.engine.as_mut().filter(|engine| engine.has_pending()) {
             match runtime.block_on(async { timeout(IDLE, queue.recv()).await }) {
                 Ok(job) => return job,
-                Err(_) => engine.checkpoint(CheckpointMode::PASSIVE),
+                Err(_) => engine.tidy(),
             }
         }
         queue.blocking_recv()
@@ -161,7 +161,7 @@ impl Work {
         } else if failure.fault == Fault::Full {
             self.shared.set_full(true);
             // What the log of writes takes may be what is missing.
-            engine.checkpoint(CheckpointMode::TRUNCATE);
+            engine.give_space_back();
         }
     }
 }

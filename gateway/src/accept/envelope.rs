@@ -1,0 +1,173 @@
+use ring::rand::{SecureRandom, SystemRandom};
+use uuid::Uuid;
+
+use crate::customer::Attribution;
+use crate::interaction::{
+    Author, AuthorKind, ChannelRef, Direction, Event, Identity, Interaction, Kind, Message, Time,
+};
+use crate::store::{DedupeKey, NewEvent};
+
+/// W3C Trace Context of the work in hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace(String);
+
+impl Trace {
+    /// Goes on with a caller's trace, or begins one.
+    pub fn from_header(traceparent: Option<&str>) -> Self {
+        let own = hex::encode(random::<8>());
+        let trace = traceparent.filter(|text| is_traceparent(text)).map(|text| text[3..35].to_owned());
+        Self(format!("00-{}-{own}-01", trace.unwrap_or_else(|| hex::encode(random::<16>()))))
+    }
+
+    /// The header's value.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// <https://www.w3.org/TR/trace-context/#traceparent-header>, version 00.
+fn is_traceparent(text: &str) -> bool {
+    let hex_run = |text: &str| {
+        text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) && text.bytes().any(|b| b != b'0')
+    };
+    let bytes = text.as_bytes();
+    text.is_ascii()
+        && bytes.len() == 55
+        && text.starts_with("00-")
+        && bytes[35] == b'-'
+        && bytes[52] == b'-'
+        && hex_run(&text[3..35])
+        && hex_run(&text[36..52])
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if SystemRandom::new().fill(&mut bytes).is_err() {
+        unreachable!("the operating system always has random bytes once it runs");
+    }
+    bytes
+}
+
+/// The lane of events that belong to no conversation: one for each channel.
+pub fn channel_lane(channel: &str) -> Uuid {
+    let digest = ring::digest::digest(&ring::digest::SHA256, channel.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// An interaction of this kind on this channel, everything else empty.
+pub(super) fn blank(channel: &ChannelRef, direction: Direction, occurred_at: Time, received_at: Time) -> Interaction {
+    Interaction {
+        direction,
+        channel: channel.clone(),
+        contact: None,
+        conversation: None,
+        author: Author { kind: AuthorKind::System, name: None },
+        from: None,
+        to: Vec::new(),
+        external_ids: Vec::new(),
+        in_reply_to: None,
+        occurred_at,
+        received_at,
+        message: None,
+        message_id: None,
+        status: None,
+        is_final: None,
+        reason: None,
+        detail: None,
+        tags: serde_json::Map::new(),
+        metadata: serde_json::Map::new(),
+    }
+}
+
+/// What a person did, attributed.
+pub(super) fn by_contact(
+    channel: &ChannelRef,
+    attribution: &Attribution,
+    from: Identity,
+    at: Option<Time>,
+    now: Time,
+) -> Interaction {
+    let author = Author { kind: AuthorKind::Contact, name: from.name.clone() };
+    Interaction {
+        author,
+        from: Some(from),
+        ..attributed(channel, attribution, Direction::Inbound, at.unwrap_or(now), now)
+    }
+}
+
+/// Of a contact and a conversation.
+pub(super) fn attributed(
+    channel: &ChannelRef,
+    attribution: &Attribution,
+    direction: Direction,
+    at: Time,
+    now: Time,
+) -> Interaction {
+    Interaction {
+        contact: Some(attribution.contact.to_ref()),
+        conversation: Some(attribution.conversation.to_ref(attribution.opened)),
+        ..blank(channel, direction, at, now)
+    }
+}
+
+pub(super) fn with_message(interaction: Interaction, message: Message) -> Interaction {
+    Interaction { message: Some(message), ..interaction }
+}
+
+/// An event ready for the log. Its lane is the conversation, or the channel where there is none.
+pub(super) fn event(
+    kind: Kind,
+    data: Interaction,
+    schema_url: &str,
+    trace: &Trace,
+    dedupe: Option<DedupeKey>,
+    target: Option<String>,
+) -> NewEvent {
+    let id = Uuid::now_v7();
+    let conversation = data.conversation.as_ref().map(|conversation| conversation.id);
+    let channel = data.channel.name.clone();
+    let (contact, time) = (data.contact.as_ref().map(|contact| contact.id), data.received_at);
+    let event = Event {
+        specversion: "1.0".into(),
+        id,
+        kind,
+        source: format!("/channels/{channel}"),
+        subject: conversation,
+        time,
+        datacontenttype: "application/json".into(),
+        dataschema: schema_url.to_owned(),
+        traceparent: trace.as_str().to_owned(),
+        data,
+    };
+    let body = serde_json::to_vec(&event).unwrap_or_else(|error| unreachable!("events have string keys: {error}"));
+    let lane = conversation.unwrap_or_else(|| channel_lane(&channel));
+    NewEvent { id, kind, lane, conversation, contact, channel, target, time, dedupe, body: body.into(), raw: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_trace_goes_on() {
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = Trace::from_header(Some(given));
+        assert_eq!(&trace.as_str()[..36], &given[..36]);
+        assert_ne!(trace.as_str(), given, "the span is our own");
+    }
+
+    #[test]
+    fn nonsense_begins_a_new_trace() {
+        for given in [
+            "",
+            "00-zz",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e47é6-00f067aa0ba902b7-1",
+        ] {
+            let trace = Trace::from_header(Some(given));
+            assert!(is_traceparent(trace.as_str()), "{given:?}");
+        }
+    }
+}

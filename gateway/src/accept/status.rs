@@ -1,0 +1,184 @@
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::envelope::{blank, event};
+use super::messages::MessageState;
+use super::{Accept, Rounds, Trace, external_key, id_value};
+use crate::interaction::{
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Reason, Status,
+    StatusChange, Time,
+};
+use crate::plugin::exchange::StatusReport;
+use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
+
+impl Accept {
+    /// Notes what a channel made of a message: the provider's ids and how far it is.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn sent(
+        &self,
+        channel: &ChannelRef,
+        id: Uuid,
+        external_ids: &[String],
+        change: StatusChange,
+    ) -> Result<(), StoreError> {
+        let trace = Trace::from_header(None);
+        let mut rounds = Rounds::default();
+        loop {
+            match self.note_sent(channel, id, external_ids, &change, &trace).await {
+                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                decided => return decided,
+            }
+        }
+    }
+
+    /// Appends that a channel's state changed.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn channel_state(&self, channel: &ChannelRef, state: &str, why: Option<&str>) -> Result<(), StoreError> {
+        let now = Time::now();
+        let mut data = blank(channel, Direction::Inbound, now, now);
+        data.detail = Some(serde_json::json!({ "state": state, "why": why }));
+        let event = event(Kind::ChannelState, data, &self.schema_url, &Trace::from_header(None), None, None);
+        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
+    }
+
+    async fn note_sent(
+        &self,
+        channel: &ChannelRef,
+        id: Uuid,
+        external_ids: &[String],
+        change: &StatusChange,
+        trace: &Trace,
+    ) -> Result<(), StoreError> {
+        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
+        let mut batch = Batch::default();
+        for external in external_ids.iter().filter(|external| !external.is_empty()) {
+            if !state.external_ids.contains(external) {
+                state.external_ids.push(external.clone());
+            }
+            batch.writes.push(self.external_write(&channel.name, external, id));
+        }
+        if state.advance(None, change) {
+            batch.events.push(self.status_event(channel, &state, change, trace, None));
+        }
+        batch.writes.push(self.state_write(&state, Some(&entry)));
+        self.store.commit(batch).await.map(drop)
+    }
+
+    /// Takes a provider's receipt. Tells whether it was news.
+    pub(super) async fn fold(
+        &self,
+        channel: &ChannelRef,
+        report: &StatusReport,
+        trace: &Trace,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let change =
+            StatusChange { status: report.status, at: report.at.unwrap_or(now), reason: report.reason.clone() };
+        let Some(id) = self.message_of_report(&channel.name, report).await? else {
+            return self.unmatched(channel, report, &change, trace, now).await;
+        };
+        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
+        if state.channel != channel.name {
+            return Ok(false);
+        }
+        let mut writes = Vec::new();
+        if let Some(external) = report.external_id.as_ref().filter(|external| !state.external_ids.contains(external)) {
+            // The receipt was faster than the answer to the request that sent it.
+            state.external_ids.push(external.clone());
+            writes.push(self.external_write(&channel.name, external, id));
+        }
+        let pieces = state.pieces.clone();
+        let is_news = state.advance(report.external_id.as_deref(), &change);
+        if !is_news && writes.is_empty() && pieces == state.pieces {
+            return Ok(false);
+        }
+        let events = is_news.then(|| self.status_event(channel, &state, &change, trace, report.external_id.as_deref()));
+        writes.push(self.state_write(&state, Some(&entry)));
+        self.store.commit(Batch { events: events.into_iter().collect(), writes, ..Batch::default() }).await?;
+        Ok(is_news)
+    }
+
+    async fn message_of_report(&self, channel: &str, report: &StatusReport) -> Result<Option<Uuid>, StoreError> {
+        if report.message_id.is_some() {
+            return Ok(report.message_id);
+        }
+        let Some(external) = &report.external_id else { return Ok(None) };
+        let entry = self.store.get(&external_key(channel, external)).await?;
+        Ok(entry.and_then(|entry| Uuid::from_slice(&entry.value).ok()))
+    }
+
+    /// A receipt for a message that was not sent by us, or not yet known to be: kept, since it was acknowledged.
+    async fn unmatched(
+        &self,
+        channel: &ChannelRef,
+        report: &StatusReport,
+        change: &StatusChange,
+        trace: &Trace,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let mut data = blank(channel, Direction::Outbound, change.at, now);
+        data.external_ids.extend(report.external_id.clone());
+        data.to.extend(report.recipient.clone());
+        fill(&mut data, None, change);
+        let name = serde_json::to_string(&change.status).unwrap_or_default();
+        let external = report.external_id.as_deref().unwrap_or_default();
+        let dedupe = DedupeKey::of(&[&channel.name, Kind::MessageStatus.as_str(), external, &name]);
+        let event = event(Kind::MessageStatus, data, &self.schema_url, trace, Some(dedupe), None);
+        let committed = self.store.commit(Batch { events: vec![event], ..Batch::default() }).await?;
+        Ok(matches!(committed.events.first(), Some(Appended::New { .. })))
+    }
+
+    fn status_event(
+        &self,
+        channel: &ChannelRef,
+        state: &MessageState,
+        change: &StatusChange,
+        trace: &Trace,
+        external: Option<&str>,
+    ) -> NewEvent {
+        let now = Time::now();
+        let mut data = blank(channel, Direction::Outbound, change.at, now);
+        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![state.to.clone()] });
+        data.conversation =
+            Some(ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()] });
+        data.author = Author { kind: AuthorKind::System, name: None };
+        data.to = vec![state.to.clone()];
+        data.external_ids = external.map_or_else(|| state.external_ids.clone(), |external| vec![external.to_owned()]);
+        fill(&mut data, Some(state.id), &StatusChange { status: state.status, ..change.clone() });
+        event(Kind::MessageStatus, data, &self.schema_url, trace, None, None)
+    }
+
+    pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
+        let value = serde_json::to_vec(state).unwrap_or_else(|error| unreachable!("states have string keys: {error}"));
+        Write::over(MessageState::key(state.id), read, Bytes::from(value)).expiring(Time::now().plus(self.retention))
+    }
+
+    fn external_write(&self, channel: &str, external_id: &str, id: Uuid) -> Write {
+        Write::put(external_key(channel, external_id), id_value(id)).expiring(Time::now().plus(self.retention))
+    }
+}
+
+fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
+    data.message_id = message;
+    data.status = Some(change.status);
+    data.is_final = Some(change.status.is_final());
+    data.reason.clone_from(&change.reason);
+}
+
+/// A change without a reason.
+impl From<Status> for StatusChange {
+    fn from(status: Status) -> Self {
+        Self { status, at: Time::now(), reason: None }
+    }
+}
+
+impl StatusChange {
+    /// A failure, from now on.
+    pub fn failed(reason: Reason) -> Self {
+        Self { status: Status::Failed, at: Time::now(), reason: Some(reason) }
+    }
+}

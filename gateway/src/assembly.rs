@@ -1,0 +1,295 @@
+//! Puts the rooms together, runs them, and takes them down in order.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::accept::{self, Accept};
+use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
+use crate::config::{Config, Problem, Secret};
+use crate::customer::Directory;
+use crate::deliver::{self, Backend, ChannelSender, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target};
+use crate::edge::{Edge, Listening};
+use crate::egress::Egress;
+use crate::interaction::Time;
+use crate::media::{self, Media};
+use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Batch, Key, Lease, Partition, Store, StoreError, Stream, Write};
+
+/// Files that are fetched at once.
+const FETCHES: usize = 8;
+const TRIM_PERIOD: Duration = Duration::from_secs(3600);
+/// Duplicates are told for at least so long.
+const DEDUPE: Duration = Duration::from_secs(8 * 24 * 3600);
+
+/// All rooms, ready to run.
+pub struct Gateway {
+    pub config: Config,
+    pub store: Arc<dyn Store>,
+    pub plugins: Arc<Plugins>,
+    pub edge: Arc<Edge>,
+    pub directory: Arc<Directory>,
+    pub deliveries: Arc<Deliveries>,
+    pub egress: Arc<Egress>,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not fit the plugins.
+    #[error("{} problems in the configuration", .0.len())]
+    Problems(Vec<Problem>),
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Opens the store of a configuration.
+///
+/// # Errors
+/// If it cannot be opened.
+pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let path = config.store.path.clone();
+    Ok(Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await??))
+}
+
+impl Gateway {
+    /// Puts everything together; nothing is served or delivered yet.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn assemble(config: Config, public_url: &Url, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        let base = public_url.as_str().trim_end_matches('/');
+        let retention = config.store.retention;
+        let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
+        let media = Arc::new(media);
+        let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+        let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
+        let hub = Arc::new(Hub::default());
+        let egress = Arc::new(Egress::new());
+        let limits = &config.plugins.limits;
+        let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
+        let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
+        let plugins = Arc::new(load_plugins(&config, tools).await?);
+        let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
+        let problems = channels.bind(&plugins);
+        if !problems.is_empty() {
+            return Err(StartError::Problems(problems));
+        }
+        let edge = Edge {
+            rules: config.server.clone(),
+            public_url: public_url.clone(),
+            channels: Arc::new(channels),
+            accept,
+            quarantine: Arc::new(Quarantine::new(store.clone(), limits.quarantine)),
+            hub,
+            media,
+        };
+        let deliveries = Arc::new(Deliveries::default());
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress })
+    }
+
+    /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
+    ///
+    /// # Errors
+    /// If a partition cannot be taken or a backend's secret is no key.
+    pub async fn run(
+        self: Arc<Self>,
+        listening: &Listening,
+        stop: CancellationToken,
+        ready: impl FnOnce(),
+    ) -> anyhow::Result<()> {
+        let end_of_work = CancellationToken::new();
+        let mut work = JoinSet::new();
+        self.start_deliveries(&end_of_work, &mut work).await?;
+        let mut chores = JoinSet::new();
+        chores.spawn(self.plugins.clone().watch());
+        chores.spawn(rebind(self.clone()));
+        chores.spawn(trim(self.clone()));
+        ready();
+        crate::edge::serve(listening, &self.config.server, self.router(&stop), stop).await;
+        end_of_work.cancel();
+        while let Some(ended) = work.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::error!(%error, "a subscriber ended badly");
+            }
+        }
+        chores.shutdown().await;
+        Ok(())
+    }
+
+    fn router(&self, _stop: &CancellationToken) -> Router {
+        crate::edge::router(self.edge.clone())
+    }
+
+    async fn start_deliveries(
+        &self,
+        stop: &CancellationToken,
+        work: &mut JoinSet<Result<(), StoreError>>,
+    ) -> anyhow::Result<()> {
+        let subscribers = self.subscribers()?;
+        for partition in 0..self.store.partitions() {
+            let lease = self.store.claim(Partition(partition)).await?;
+            let lease = lease.with_context(|| format!("partition {partition} is served by another gateway"))?;
+            for subscriber in &subscribers {
+                self.start_subscriber(lease, subscriber.clone(), stop, work);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_subscriber(
+        &self,
+        lease: Lease,
+        subscriber: Subscriber,
+        stop: &CancellationToken,
+        work: &mut JoinSet<Result<(), StoreError>>,
+    ) {
+        let shutdown = Shutdown { stop: stop.clone(), grace: self.config.server.drain_timeout };
+        let (handle, task) = deliver::start(self.store.clone(), lease, subscriber, shutdown);
+        self.deliveries.insert(handle);
+        work.spawn(async move { task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string()))) });
+    }
+
+    /// Backends, channels and the fetcher of media: all the same to the engine.
+    fn subscribers(&self) -> anyhow::Result<Vec<Subscriber>> {
+        let mut subscribers = vec![self.fetcher()];
+        for (name, backend) in &self.config.backends {
+            subscribers.push(self.backend(name, backend)?);
+        }
+        subscribers.extend(self.edge.channels.iter().map(|channel| self.sender(channel.clone())));
+        Ok(subscribers)
+    }
+
+    fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
+        let media = self.edge.media.clone();
+        let render: deliver::Render =
+            Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
+        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
+            .with_context(|| format!("backends.{name}.secret"))?;
+        Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
+    }
+
+    fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
+        let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
+        let target = ChannelSender {
+            channel,
+            accept: self.edge.accept.clone(),
+            directory: self.directory.clone(),
+            media: self.edge.media.clone(),
+            store: self.store.clone(),
+            attempts_max: self.attempts_max(),
+        };
+        self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
+    }
+
+    fn fetcher(&self) -> Subscriber {
+        let target = Fetcher {
+            channels: self.edge.channels.clone(),
+            media: self.edge.media.clone(),
+            egress: self.egress.clone(),
+            attempts_max: self.attempts_max(),
+        };
+        self.subscriber(media::TARGET.into(), Stream::Target(media::TARGET.into()), FETCHES, false, Arc::new(target))
+    }
+
+    fn subscriber(
+        &self,
+        name: String,
+        stream: Stream,
+        concurrency: usize,
+        mark_uncertain: bool,
+        target: Arc<dyn Target>,
+    ) -> Subscriber {
+        Subscriber { name, stream, concurrency, retries: self.config.delivery.retries.clone(), mark_uncertain, target }
+    }
+
+    fn attempts_max(&self) -> u32 {
+        u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+/// Loads every plugin; one that is refused is told, and missed only by channels that want it.
+async fn load_plugins(config: &Config, tools: Tools) -> anyhow::Result<Plugins> {
+    let (directory, limits) = (config.plugins.directory.clone(), config.plugins.limits.clone());
+    let kept = config.store.path.join("plugins");
+    tokio::task::spawn_blocking(move || {
+        let artefacts = Artefacts::open(&kept).with_context(|| format!("cannot create {}", kept.display()))?;
+        let plugins = Plugins::new(&directory, &limits, Some(artefacts), tools)?;
+        tell_refused(&directory, &plugins);
+        anyhow::Ok(plugins)
+    })
+    .await?
+}
+
+fn tell_refused(directory: &Path, plugins: &Plugins) {
+    for refused in plugins.refresh() {
+        tracing::error!(file = %refused.file.display(), error = %refused.error, "plugin refused");
+    }
+    if plugins.ids().is_empty() {
+        tracing::warn!(directory = %directory.display(), "no plugin in plugins.directory; `cargo xtask plugins` builds those of this repository");
+    }
+}
+
+/// The key behind `@channel`: made at a channel's first start, and kept.
+async fn channel_keys(store: &dyn Store, config: &Config) -> Result<BTreeMap<String, Secret>, StoreError> {
+    let mut keys = BTreeMap::new();
+    for name in config.channels.keys() {
+        keys.insert(name.clone(), Secret::new(channel_key(store, name).await?));
+    }
+    Ok(keys)
+}
+
+async fn channel_key(store: &dyn Store, channel: &str) -> Result<String, StoreError> {
+    let key = Key::of(&["key", "channel", channel]);
+    loop {
+        if let Some(entry) = store.get(&key).await? {
+            return Ok(hex::encode(&entry.value));
+        }
+        let mut fresh = [0; 32];
+        SystemRandom::new().fill(&mut fresh).map_err(|_| StoreError::Unavailable("no random bytes".into()))?;
+        let writes = vec![Write::create(key.clone(), fresh.to_vec())];
+        match store.commit(Batch { writes, ..Batch::default() }).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Channels follow the plugins that are exchanged under them, and what was held for a broken one goes on.
+async fn rebind(gateway: Arc<Gateway>) {
+    let mut changes = gateway.plugins.changes();
+    while changes.changed().await.is_ok() {
+        for problem in gateway.edge.channels.bind(&gateway.plugins) {
+            tracing::error!(%problem, "a channel does not fit its new plugin and keeps the old one");
+        }
+    }
+}
+
+/// Removes what is older than it may be.
+async fn trim(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(TRIM_PERIOD).await;
+        let now = Time::now();
+        match gateway.store.trim(now.minus(gateway.config.store.retention), now.minus(DEDUPE)).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
+            Err(error) => tracing::error!(%error, "old interactions cannot be removed"),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::Hub;
+use crate::config::Limits;
+use crate::customer::Directory;
+use crate::interaction::{Identity, MediaKind, Time};
+use crate::media::{Announced, Media, Source};
+use crate::plugin::{KvEntry, KvError, Services, Ticket};
+use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Store, StoreError, Write};
+
+const KEY_MAX: usize = 256;
+const PAGE: usize = 500;
+
+/// What plugins get from the gateway.
+pub struct GatewayServices {
+    store: Arc<dyn Store>,
+    hub: Arc<Hub>,
+    directory: Arc<Directory>,
+    media: Arc<Media>,
+    limits: Limits,
+    usage: Mutex<HashMap<String, Usage>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    bytes: usize,
+    keys: usize,
+}
+
+impl GatewayServices {
+    pub fn new(
+        store: Arc<dyn Store>,
+        hub: Arc<Hub>,
+        directory: Arc<Directory>,
+        media: Arc<Media>,
+        limits: &Limits,
+    ) -> Self {
+        Self { store, hub, directory, media, limits: limits.clone(), usage: Mutex::default() }
+    }
+
+    /// Counted once, then followed: expired values are counted until the next start, in favour of nobody.
+    async fn usage(&self, channel: &str) -> Result<Usage, KvError> {
+        if let Some(usage) = self.usages().get(channel) {
+            return Ok(*usage);
+        }
+        let (mut usage, mut after) = (Usage::default(), None);
+        let prefix = Key::prefix(&["kv", channel]);
+        loop {
+            let page = self.store.scan(&prefix, after.as_ref(), PAGE).await.map_err(unavailable)?;
+            usage.keys += page.len();
+            usage.bytes += page.iter().map(|(_, entry)| entry.value.len()).sum::<usize>();
+            match page.last() {
+                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
+                _ => break,
+            }
+        }
+        Ok(*self.usages().entry(channel.to_owned()).or_insert(usage))
+    }
+
+    fn usages(&self) -> std::sync::MutexGuard<'_, HashMap<String, Usage>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, channel: &str, old: Option<usize>, new: Option<usize>) {
+        if let Some(usage) = self.usages().get_mut(channel) {
+            usage.bytes = (usage.bytes + new.unwrap_or(0)).saturating_sub(old.unwrap_or(0));
+            usage.keys = (usage.keys + usize::from(new.is_some())).saturating_sub(usize::from(old.is_some()));
+        }
+    }
+
+    fn check_quota(&self, usage: Usage, old: Option<&Entry>, bytes: usize) -> Result<(), KvError> {
+        let before = old.map_or(0, |entry| entry.value.len());
+        let too_many = old.is_none() && usage.keys >= self.limits.kv_keys;
+        let too_much = usage.bytes.saturating_sub(before) + bytes > self.limits.kv_bytes;
+        if too_many || too_much { Err(KvError::Quota) } else { Ok(()) }
+    }
+
+    async fn commit(&self, write: Write) -> Result<u64, KvError> {
+        let committed = self.store.commit(Batch { writes: vec![write], ..Batch::default() }).await;
+        match committed {
+            Ok(committed) => Ok(committed.versions.first().copied().unwrap_or_default()),
+            Err(StoreError::Conflict(_)) => Err(KvError::Conflict),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+fn unavailable(error: StoreError) -> KvError {
+    tracing::warn!(%error, "a plugin's memory is not available");
+    KvError::Unavailable
+}
+
+fn kv_key(channel: &str, key: &str) -> Result<Key, KvError> {
+    if key.is_empty() || key.len() > KEY_MAX {
+        return Err(KvError::TooLarge);
+    }
+    Ok(Key::of(&["kv", channel, key]))
+}
+
+#[async_trait]
+impl Services for GatewayServices {
+    async fn kv_get(&self, channel: &str, key: &str) -> Result<Option<KvEntry>, KvError> {
+        let entry = self.store.get(&kv_key(channel, key)?).await.map_err(unavailable)?;
+        Ok(entry.map(|entry| KvEntry { value: entry.value, version: entry.version }))
+    }
+
+    async fn kv_put(
+        &self,
+        channel: &str,
+        key: &str,
+        value: Vec<u8>,
+        expect: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Result<u64, KvError> {
+        let key = kv_key(channel, key)?;
+        let old = self.store.get(&key).await.map_err(unavailable)?;
+        self.check_quota(self.usage(channel).await?, old.as_ref(), value.len())?;
+        let expect = match expect {
+            None => Expect::Anything,
+            Some(0) => Expect::Absent,
+            Some(version) => Expect::Version(version),
+        };
+        let (before, after) = (old.map(|entry| entry.value.len()), value.len());
+        let expires = ttl.map(|ttl| Time::now().plus(ttl));
+        let version = self.commit(Write { key, value: Some(value.into()), expect, expires }).await?;
+        self.note(channel, before, Some(after));
+        Ok(version)
+    }
+
+    async fn kv_delete(&self, channel: &str, key: &str) -> Result<(), KvError> {
+        let key = kv_key(channel, key)?;
+        let old = self.store.get(&key).await.map_err(unavailable)?;
+        self.commit(Write::delete(key)).await?;
+        self.note(channel, old.map(|entry| entry.value.len()), None);
+        Ok(())
+    }
+
+    fn push(&self, channel: &str, address: &str, frame: &str) -> u32 {
+        self.hub.push(channel, address, frame)
+    }
+
+    async fn history(&self, channel: &str, person: &Identity, after: Option<&str>, limit: usize) -> Vec<Bytes> {
+        match self.interactions(channel, person, after, limit).await {
+            Ok(bodies) => bodies,
+            Err(error) => {
+                tracing::warn!(%error, channel, "a person's history cannot be read");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn open_upload(&self, channel: &str, name: &str, content_type: &str, bytes: u64) -> Result<Ticket, String> {
+        let max = self.media.bytes_max();
+        if bytes > max {
+            return Err(format!("a file must not have more than {max} bytes"));
+        }
+        let announced = Announced {
+            channel: Some(channel.to_owned()),
+            source: Source::Upload,
+            kind: kind_of(content_type),
+            content_type: Some(content_type.chars().take(128).collect()),
+            name: Some(name.chars().filter(|c| !c.is_control()).take(256).collect()),
+            bytes: Some(bytes),
+        };
+        let id =
+            self.media.announce_now(announced).await.map_err(|_| "no file can be stored at the moment".to_owned())?;
+        Ok(Ticket { id: id.to_string(), url: self.media.links().upload(id, Time::now()) })
+    }
+}
+
+impl GatewayServices {
+    /// Without a place to go on from: the newest ones.
+    async fn interactions(
+        &self,
+        channel: &str,
+        person: &Identity,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Bytes>, StoreError> {
+        let Some(contact) = self.directory.find(person).await? else { return Ok(Vec::new()) };
+        let filter = Filter { channel: Some(channel.to_owned()), contact: Some(contact), ..Filter::default() };
+        let resumed = match after.and_then(|id| Uuid::parse_str(id).ok()) {
+            Some(id) => Some(self.store.page(&filter, Some(id), Order::OldestFirst, limit).await),
+            None => None,
+        };
+        let records = match resumed {
+            Some(Ok(records)) => records,
+            // Removed by age, or never ours: begin with the newest.
+            Some(Err(StoreError::NotFound(_))) | None => {
+                let mut newest = self.store.page(&filter, None, Order::NewestFirst, limit).await?;
+                newest.reverse();
+                newest
+            }
+            Some(Err(error)) => return Err(error),
+        };
+        Ok(records.iter().map(|record| self.media.render(record)).collect())
+    }
+}
+
+fn kind_of(content_type: &str) -> MediaKind {
+    match content_type.split('/').next() {
+        Some("image") => MediaKind::Image,
+        Some("audio") => MediaKind::Audio,
+        Some("video") => MediaKind::Video,
+        _ => MediaKind::File,
+    }
+}

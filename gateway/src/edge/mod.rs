@@ -1,0 +1,56 @@
+//! How the outside reaches us: connections, requests to channels, sockets, files.
+//!
+//! Knows HTTP, and nothing of what a message means.
+
+mod body;
+mod files;
+mod problem;
+mod requests;
+mod server;
+mod sockets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, put};
+use bytes::Bytes;
+use url::Url;
+
+pub use body::read_body;
+pub use problem::Problem;
+pub use requests::Replayed;
+pub use server::{Listening, serve};
+
+use crate::accept::Accept;
+use crate::channels::{Channels, Hub, Quarantine};
+use crate::config;
+use crate::media::Media;
+
+/// What the edge works with.
+pub struct Edge {
+    pub rules: config::Server,
+    pub public_url: Url,
+    pub channels: Arc<Channels>,
+    pub accept: Arc<Accept>,
+    pub quarantine: Arc<Quarantine>,
+    pub hub: Arc<Hub>,
+    pub media: Arc<Media>,
+}
+
+/// Everything under `/channels`, `/chat`, and the addresses of files.
+pub fn router(edge: Arc<Edge>) -> Router {
+    Router::new()
+        .route("/channels/{channel}", any(requests::handle))
+        .route("/channels/{channel}/{*rest}", any(requests::handle))
+        .route("/chat/{channel}", any(requests::handle))
+        .route("/chat/{channel}/socket", get(sockets::upgrade))
+        .route("/chat/{channel}/{*rest}", any(requests::handle))
+        .route("/v1/uploads/{id}", put(files::upload).options(files::preflight))
+        .with_state(edge)
+}
+
+/// A body that is a file of ours.
+pub use files::{FileQuery, serve_file};
+
+/// The body of an answer that has none.
+pub(crate) const EMPTY: Bytes = Bytes::new();

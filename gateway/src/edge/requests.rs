@@ -1,0 +1,219 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::{Edge, Problem, read_body};
+use crate::accept::Trace;
+use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
+use crate::plugin::exchange::{Broken, Called, Failure, Fault, FaultKind, Outcome, Reply, Request};
+use crate::store::StoreError;
+
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Headers of an answer that are the server's and not the adapter's.
+const RESERVED: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::DATE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::SET_COOKIE,
+];
+
+/// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
+pub(super) async fn handle(
+    State(edge): State<Arc<Edge>>,
+    Path(path): Path<Vec<(String, String)>>,
+    request: HttpRequest<Body>,
+) -> Response {
+    let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
+    let Some(channel) = edge.channels.get(name) else {
+        return Problem::not_found(format!("there is no channel {name:?}")).into_response();
+    };
+    match edge.serve(channel, request).await {
+        Ok(response) => response,
+        Err(problem) => {
+            count(&channel.counters.refused);
+            tracing::warn!(
+                channel = channel.name,
+                status = problem.status().as_u16(),
+                reason = problem.detail(),
+                "request refused"
+            );
+            problem.into_response()
+        }
+    }
+}
+
+/// What became of a kept request that was tried again.
+#[derive(Debug)]
+pub enum Replayed {
+    /// It was digested and is kept no longer.
+    Digested,
+    /// It failed again, for this reason, and is still kept.
+    FailedAgain(String),
+}
+
+impl Edge {
+    async fn serve(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Response, Problem> {
+        let busy = || Problem::unavailable("the channel has too many requests in hand", Duration::from_secs(1));
+        let _permit = channel.requests.try_acquire().map_err(|_| busy())?;
+        let bound = channel.bound().ok_or_else(|| Problem::unavailable("the channel's plugin is not loaded", PAUSE))?;
+        let trace = Trace::from_header(request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
+        let request = self.request_of(channel, request).await?;
+        let called = bound.plugin.handle_request(&bound.binding, request.clone()).await;
+        self.conclude(channel, &bound, called, request, &trace).await
+    }
+
+    async fn request_of(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Request, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, self.rules.request_timeout).await?;
+        let path = parts.uri.path();
+        let below = path.splitn(4, '/').nth(3).map_or("/".to_owned(), |rest| format!("/{rest}"));
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let whole = parts.uri.path_and_query().map_or(path, |whole| whole.as_str());
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        tracing::trace!(channel = channel.name, bytes = body.len(), "request to a channel");
+        Ok(Request {
+            method: parts.method.to_string(),
+            path: below,
+            query,
+            url: format!("{}{whole}", self.public_url.as_str().trim_end_matches('/')),
+            headers,
+            body: body.into(),
+        })
+    }
+
+    async fn conclude(
+        &self,
+        channel: &Channel,
+        bound: &Bound,
+        called: Called<Outcome>,
+        request: Request,
+        trace: &Trace,
+    ) -> Result<Response, Problem> {
+        let failure = match called.result {
+            Ok(outcome) => {
+                self.append(channel, bound, &outcome, request, trace).await?;
+                return Ok(response(outcome.reply));
+            }
+            Err(failure) => failure,
+        };
+        if let Failure::Broken(broken) = &failure {
+            count(&channel.counters.broken);
+            tracing::error!(channel = channel.name, plugin = channel.config.adapter, %broken, authentic = called.authentic, "the adapter broke");
+        }
+        match broken_reason(&failure) {
+            Some(reason) if called.authentic => self.keep(channel, request, reason).await,
+            _ => Err(problem_of(failure)),
+        }
+    }
+
+    async fn append(
+        &self,
+        channel: &Channel,
+        bound: &Bound,
+        outcome: &Outcome,
+        request: Request,
+        trace: &Trace,
+    ) -> Result<(), StoreError> {
+        let raw = Bytes::from(request.body);
+        let accepted = self.accept.happened(&bound.reference, &outcome.happenings, Some(&raw), trace).await?;
+        count_by(&channel.counters.received, accepted.appended);
+        count_by(&channel.counters.duplicates, accepted.duplicates);
+        Ok(())
+    }
+
+    /// The provider has done its part, and may not send it again: the request is ours now.
+    async fn keep(&self, channel: &Channel, request: Request, reason: String) -> Result<Response, Problem> {
+        match self.quarantine.keep(&channel.name, request, reason).await {
+            Ok(id) => {
+                count(&channel.counters.quarantined);
+                tracing::error!(channel = channel.name, %id, "an authentic request is kept in quarantine; retry it once the plugin is mended");
+                Ok(StatusCode::OK.into_response())
+            }
+            Err(QuarantineError::Store(error)) => Err(error.into()),
+            Err(error @ QuarantineError::Full(_)) => Err(Problem::unavailable(error.to_string(), PAUSE)),
+        }
+    }
+
+    /// Tries a kept request again, as if it came at the time when it first came: a signature may hold a time.
+    ///
+    /// # Errors
+    /// If the store fails, or the channel has no plugin.
+    pub async fn replay(&self, kept: Quarantined) -> Result<Replayed, Problem> {
+        let missing = || Problem::unavailable(format!("channel {} has no plugin at the moment", kept.channel), PAUSE);
+        let channel = self.channels.get(&kept.channel).ok_or_else(missing)?;
+        let bound = channel.bound().ok_or_else(missing)?;
+        let mut binding = (*bound.binding).clone();
+        binding.clock = Some(kept.failed_at);
+        let called = bound.plugin.handle_request(&Arc::new(binding), kept.request.clone()).await;
+        let reason = match called.result {
+            Ok(outcome) => {
+                self.append(channel, &bound, &outcome, kept.request.clone(), &Trace::from_header(None)).await?;
+                self.quarantine.release(&kept).await?;
+                return Ok(Replayed::Digested);
+            }
+            Err(Failure::Fault(fault)) => fault.message,
+            Err(Failure::Broken(broken)) => broken.to_string(),
+            Err(Failure::Busy) => "no room for the call".to_owned(),
+        };
+        self.quarantine.failed_again(kept, reason.clone()).await?;
+        Ok(Replayed::FailedAgain(reason))
+    }
+}
+
+/// Why the adapter could not do its work, if it is to blame.
+fn broken_reason(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Broken(broken) => Some(broken.to_string()),
+        Failure::Fault(Fault { kind: FaultKind::Internal, message, .. }) => Some(message.clone()),
+        _ => None,
+    }
+}
+
+fn problem_of(failure: Failure) -> Problem {
+    match failure {
+        Failure::Fault(fault) => problem_of_fault(fault),
+        Failure::Broken(Broken::WallLimit) => Problem::unavailable("the channel took too long", PAUSE),
+        Failure::Broken(_) => Problem::unavailable("the channel's plugin failed", PAUSE),
+        Failure::Busy => Problem::unavailable("the gateway has too much to do", Duration::from_secs(1)),
+    }
+}
+
+fn problem_of_fault(fault: Fault) -> Problem {
+    let pause = fault.retry_after.unwrap_or(PAUSE);
+    match fault.kind {
+        FaultKind::Invalid => Problem::invalid(fault.message),
+        FaultKind::Unauthorized => Problem::unauthorized(fault.message),
+        FaultKind::NotFound => Problem::not_found(fault.message),
+        FaultKind::Rejected => Problem::forbidden(fault.message),
+        FaultKind::Unsupported => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unsupported", fault.message),
+        FaultKind::RateLimited => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", fault.message).retry_after(pause)
+        }
+        FaultKind::Unavailable | FaultKind::Uncertain | FaultKind::Internal => {
+            Problem::unavailable(fault.message, pause)
+        }
+    }
+}
+
+fn response(reply: Reply) -> Response {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
+    for (name, value) in &reply.headers {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
+        if !RESERVED.contains(&name) {
+            headers.append(name, value);
+        }
+    }
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    response
+}

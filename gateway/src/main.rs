@@ -1,0 +1,7 @@
+//! The program `omnigate`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    omnigate::cli::main()
+}

@@ -1,0 +1,196 @@
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::fs;
+use tokio::io::AsyncWriteExt;
+
+/// Bytes that tell what a file is.
+const SNIFF_BYTES: usize = 512;
+
+/// A file on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Hexadecimal.
+    pub sha256: String,
+    pub bytes: u64,
+    /// What the content itself says, else what was declared.
+    pub content_type: String,
+}
+
+/// Why a file was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("the file has more than {0} bytes (media.bytes_max)")]
+    TooLarge(u64),
+    #[error("files of type {0} are not taken (media.content_types)")]
+    ContentType(String),
+    #[error("the transfer broke off: {0}")]
+    Broken(String),
+    #[error("the disk is full")]
+    Full,
+    #[error("the file cannot be written: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// The folder.
+pub(super) struct Files {
+    directory: PathBuf,
+    count: AtomicU64,
+}
+
+impl Files {
+    pub(super) fn open(directory: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(directory.join("incoming"))?;
+        Ok(Self { directory: directory.to_owned(), count: AtomicU64::new(0) })
+    }
+
+    pub(super) fn path(&self, sha256: &str) -> PathBuf {
+        self.directory.join(&sha256[..2]).join(sha256)
+    }
+
+    /// Writes aside, syncs, renames: under its digest a file is always whole.
+    pub(super) async fn write<E: fmt::Display>(
+        &self,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        bytes_max: u64,
+        declared: Option<&str>,
+        allowed: &[String],
+    ) -> Result<Stored, WriteError> {
+        let aside = self.directory.join("incoming").join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
+        let written = self.write_aside(&aside, body, bytes_max, declared, allowed).await;
+        if written.is_err() {
+            // What is left behind is overwritten after the next start.
+            let _ = fs::remove_file(&aside).await;
+        }
+        written
+    }
+
+    async fn write_aside<E: fmt::Display>(
+        &self,
+        aside: &Path,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        bytes_max: u64,
+        declared: Option<&str>,
+        allowed: &[String],
+    ) -> Result<Stored, WriteError> {
+        let mut file = fs::File::create(aside).await?;
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        let (mut bytes, mut head) = (0_u64, Vec::new());
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| WriteError::Broken(error.to_string()))?;
+            bytes += chunk.len() as u64;
+            if bytes > bytes_max {
+                return Err(WriteError::TooLarge(bytes_max));
+            }
+            head.extend_from_slice(&chunk[..chunk.len().min(SNIFF_BYTES - head.len())]);
+            digest.update(&chunk);
+            file.write_all(&chunk).await?;
+        }
+        let content_type = content_type(&head, declared);
+        check_type(&content_type, allowed)?;
+        file.sync_all().await?;
+        let sha256 = hex::encode(digest.finish());
+        let place = self.path(&sha256);
+        fs::create_dir_all(place.parent().unwrap_or(&self.directory)).await?;
+        fs::rename(aside, &place).await?;
+        Ok(Stored { sha256, bytes, content_type })
+    }
+}
+
+/// The content decides; a declaration counts only where the content says nothing.
+fn content_type(head: &[u8], declared: Option<&str>) -> String {
+    if let Some(kind) = infer::get(head) {
+        return kind.mime_type().to_owned();
+    }
+    let declared = declared.and_then(|text| text.split(';').next()).map(|text| text.trim().to_ascii_lowercase());
+    declared.filter(|text| is_media_type(text)).unwrap_or_else(|| "application/octet-stream".to_owned())
+}
+
+/// RFC 6838 section 4.2, as far as it keeps a header whole.
+fn is_media_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 127
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    text.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+}
+
+fn check_type(content_type: &str, allowed: &[String]) -> Result<(), WriteError> {
+    let fits = |pattern: &String| match pattern.strip_suffix("/*") {
+        Some("*") => true,
+        Some(kind) => content_type.split('/').next() == Some(kind),
+        None => pattern == content_type,
+    };
+    if allowed.iter().any(fits) { Ok(()) } else { Err(WriteError::ContentType(content_type.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(chunks: &[&'static [u8]]) -> impl Stream<Item = Result<Bytes, String>> + Unpin {
+        futures_util::stream::iter(chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk))).collect::<Vec<_>>())
+    }
+
+    fn files() -> (tempfile::TempDir, Files) {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::open(directory.path()).unwrap();
+        (directory, files)
+    }
+
+    #[tokio::test]
+    async fn the_same_content_is_stored_once() {
+        let (_directory, files) = files();
+        let any = ["*/*".to_owned()];
+        let first = files.write(body(&[b"ab", b"c"]), 10, Some("text/plain; charset=utf-8"), &any).await.unwrap();
+        let second = files.write(body(&[b"abc"]), 10, None, &any).await.unwrap();
+        assert_eq!((first.bytes, first.content_type.as_str()), (3, "text/plain"));
+        assert_eq!(first.sha256, second.sha256);
+        assert_eq!(std::fs::read(files.path(&first.sha256)).unwrap(), b"abc");
+    }
+
+    #[tokio::test]
+    async fn the_content_decides_on_its_type() {
+        let (_directory, files) = files();
+        let png = files
+            .write(body(&[b"\x89PNG\r\n\x1a\n0000"]), 99, Some("text/html"), &["image/*".to_owned()])
+            .await
+            .unwrap();
+        assert_eq!(png.content_type, "image/png");
+        let refused =
+            files.write(body(&[b"\x89PNG\r\n\x1a\n0000"]), 99, Some("text/plain"), &["text/plain".to_owned()]).await;
+        assert!(matches!(refused, Err(WriteError::ContentType(kind)) if kind == "image/png"));
+    }
+
+    #[tokio::test]
+    async fn limits_and_broken_transfers_leave_nothing_behind() {
+        let (directory, files) = files();
+        let any = ["*/*".to_owned()];
+        assert!(matches!(files.write(body(&[b"abcd"]), 3, None, &any).await, Err(WriteError::TooLarge(3))));
+        let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"ab")), Err("cut")]);
+        assert!(matches!(files.write(broken, 9, None, &any).await, Err(WriteError::Broken(_))));
+        assert_eq!(std::fs::read_dir(directory.path().join("incoming")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nothing_declared_breaks_a_header() {
+        for declared in ["text/html\r\nx: y", "text", "/", "a/b c", ""] {
+            assert_eq!(content_type(b"abc", Some(declared)), "application/octet-stream", "{declared:?}");
+        }
+    }
+}

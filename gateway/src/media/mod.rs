@@ -1,0 +1,185 @@
+//! Files: what was announced, what is stored, and the addresses under which they are served.
+//!
+//! A file is stored once, under its SHA-256; entries in the table point to it.
+
+mod entry;
+mod files;
+mod links;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::sync::Notify;
+use url::Url;
+use uuid::Uuid;
+
+pub use entry::{Announced, Entry, Source, State};
+pub use files::{Stored, WriteError};
+pub use links::Links;
+
+use crate::config;
+use crate::interaction::{Kind, Time};
+use crate::store::{Batch, Expect, Key, Record, Store, StoreError, Write};
+
+/// Name of the stream that holds work for the fetcher.
+pub const TARGET: &str = "media";
+
+/// All files.
+pub struct Media {
+    store: Arc<dyn Store>,
+    files: files::Files,
+    links: Links,
+    rules: config::Media,
+    retention: Duration,
+    changed: Notify,
+}
+
+/// Why a file was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    #[error("no such file")]
+    NotFound,
+    #[error("the file is there already")]
+    Stored,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Media {
+    /// Opens the folder `media` of the store's directory.
+    ///
+    /// # Errors
+    /// If the folder or the signing key cannot be made.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        directory: &Path,
+        public_url: &Url,
+        rules: config::Media,
+        retention: Duration,
+    ) -> anyhow::Result<Self> {
+        let files = files::Files::open(&directory.join("media"))?;
+        let links = Links::open(&*store, public_url, rules.url_lifetime).await?;
+        Ok(Self { store, files, links, rules, retention, changed: Notify::new() })
+    }
+
+    /// Addresses with an end.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Largest file that is taken, in bytes.
+    pub fn bytes_max(&self) -> u64 {
+        self.rules.bytes_max
+    }
+
+    /// An id and the write that announces the file: to be committed together with the event that speaks of it.
+    pub fn announce(&self, announced: Announced) -> (Uuid, Write) {
+        let id = Uuid::now_v7();
+        (id, self.write(id, &Entry { announced, state: State::Pending }, Expect::Absent))
+    }
+
+    /// Announces a file right away.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub async fn announce_now(&self, announced: Announced) -> Result<Uuid, StoreError> {
+        let (id, write) = self.announce(announced);
+        self.store.commit(Batch { writes: vec![write], ..Batch::default() }).await?;
+        Ok(id)
+    }
+
+    /// What is known of a file.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn entry(&self, id: Uuid) -> Result<Option<Entry>, StoreError> {
+        let Some(found) = self.store.get(&key(id)).await? else { return Ok(None) };
+        let entry =
+            serde_json::from_slice(&found.value).map_err(|error| StoreError::Corrupt(format!("media: {error}")))?;
+        Ok(Some(entry))
+    }
+
+    /// The same, waiting for a file that is on its way.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn entry_within(&self, id: Uuid, patience: Duration) -> Result<Option<Entry>, StoreError> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let entry = self.entry(id).await?;
+            let pending = entry.as_ref().is_some_and(|entry| entry.state == State::Pending);
+            if !pending || tokio::time::timeout_at(deadline, changed).await.is_err() {
+                return Ok(entry);
+            }
+        }
+    }
+
+    /// Stores the body of an announced file.
+    ///
+    /// # Errors
+    /// If nothing was announced, a limit is met, the body breaks off, or the disk is full; it stays announced then.
+    pub async fn receive<E: std::fmt::Display>(
+        &self,
+        id: Uuid,
+        content_type: Option<&str>,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<Entry, MediaError> {
+        let mut entry = self.entry(id).await?.ok_or(MediaError::NotFound)?;
+        if matches!(entry.state, State::Stored(_)) {
+            return Err(MediaError::Stored);
+        }
+        let declared = content_type.or(entry.announced.content_type.as_deref());
+        let stored = self.files.write(body, self.rules.bytes_max, declared, &self.rules.content_types).await?;
+        entry.state = State::Stored(stored);
+        self.settle(id, &entry).await?;
+        Ok(entry)
+    }
+
+    /// Notes that a file will not come.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub async fn give_up(&self, id: Uuid, why: &str) -> Result<(), StoreError> {
+        let Some(mut entry) = self.entry(id).await? else { return Ok(()) };
+        entry.state = State::Failed { why: why.to_owned() };
+        self.settle(id, &entry).await
+    }
+
+    /// The file's place on disk.
+    pub fn path(&self, stored: &Stored) -> std::path::PathBuf {
+        self.files.path(&stored.sha256)
+    }
+
+    /// An event's body with addresses of files that open for whoever holds it, for a while.
+    pub fn render(&self, record: &Record) -> Bytes {
+        let may_hold = matches!(
+            record.kind,
+            Kind::MessageReceived | Kind::MessageSubmitted | Kind::MessageEchoed | Kind::MessageEdited
+        );
+        if may_hold { self.links.sign_all(&record.body, Time::now()) } else { record.body.clone() }
+    }
+
+    async fn settle(&self, id: Uuid, entry: &Entry) -> Result<(), StoreError> {
+        let writes = vec![self.write(id, entry, Expect::Anything)];
+        self.store.commit(Batch { writes, ..Batch::default() }).await?;
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    fn write(&self, id: Uuid, entry: &Entry, expect: Expect) -> Write {
+        let value = serde_json::to_vec(entry).unwrap_or_else(|error| unreachable!("entries have string keys: {error}"));
+        Write { key: key(id), value: Some(value.into()), expect, expires: Some(Time::now().plus(self.retention)) }
+    }
+}
+
+fn key(id: Uuid) -> Key {
+    Key::of(&["media", &id.to_string()])
+}
