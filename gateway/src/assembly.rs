@@ -13,10 +13,13 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::accept::{self, Accept};
+use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::customer::Directory;
-use crate::deliver::{self, Backend, ChannelSender, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target};
+use crate::deliver::{
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+};
 use crate::edge::{Edge, Listening};
 use crate::egress::Egress;
 use crate::interaction::Time;
@@ -132,8 +135,17 @@ impl Gateway {
         Ok(())
     }
 
-    fn router(&self, _stop: &CancellationToken) -> Router {
-        crate::edge::router(self.edge.clone())
+    fn router(&self, stop: &CancellationToken) -> Router {
+        let api = Api {
+            keys: Keys::new(&self.config.api_keys),
+            store: self.store.clone(),
+            directory: self.directory.clone(),
+            edge: self.edge.clone(),
+            deliveries: self.deliveries.clone(),
+            dead_letters: DeadLetters::new(self.store.clone()),
+            stop: stop.clone(),
+        };
+        crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
     }
 
     async fn start_deliveries(
