@@ -37,8 +37,8 @@ pub(crate) fn hello(ctx: &Context, settings: &Settings, frame: &str) -> Result<S
         Ok(user) => user,
         Err(why) => return Ok(farewell(why)),
     };
-    let before = returning(&hello, now)?;
-    let id = user.or_else(|| unclaimed(before.clone())).unwrap_or_else(visitor::random);
+    let before = unclaimed(returning(&hello, now)?);
+    let id = user.or_else(|| before.clone()).unwrap_or_else(visitor::random);
     let visitor = described(id, &hello);
     let stranger = before.filter(|before| visitor::is_known(&visitor.id) && *before != visitor.id);
     welcome(ctx, settings, &hello, &visitor, stranger, now)
@@ -68,7 +68,7 @@ fn returning(hello: &Hello<'_>, now: f64) -> Result<Option<String>, Fault> {
     Ok(visitor.filter(|visitor| !visitor::is_known(visitor)).map(str::to_owned))
 }
 
-/// A stranger's token dies when he signs in: it would open all that he says from then on.
+/// A stranger's token dies when he signs in: it would open all that he says from then on, and tie him to the next who signs in with that browser.
 fn unclaimed(stranger: Option<String>) -> Option<String> {
     stranger.filter(|stranger| outbound::known_as(stranger).is_none())
 }
