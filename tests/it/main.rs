@@ -6,5 +6,6 @@
 // A test's own modules have no outside.
 #![allow(unreachable_pub)]
 
+mod api;
 mod basics;
 mod support;
