@@ -7,4 +7,5 @@
 #![allow(unreachable_pub)]
 
 mod basics;
+mod crash;
 mod support;
