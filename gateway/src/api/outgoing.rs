@@ -131,8 +131,8 @@ fn check_content(content: &Content) -> Result<(), Problem> {
     if content.parts.is_empty() || content.parts.len() > PARTS_MAX {
         return Err(unprocessable(format!("message.parts: must be 1 to {PARTS_MAX} parts"), "message.parts"));
     }
-    let numbered = content.parts.iter().enumerate();
-    numbered.map(|(index, part)| check_part(part, &format!("message.parts[{index}]"))).collect()
+    let mut numbered = content.parts.iter().enumerate();
+    numbered.try_for_each(|(index, part)| check_part(part, &format!("message.parts[{index}]")))
 }
 
 fn check_part(part: &Part, path: &str) -> Result<(), Problem> {
