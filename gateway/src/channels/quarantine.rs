@@ -27,6 +27,7 @@ pub struct Quarantined {
     pub subscriber: String,
     pub channel: String,
     pub reason: String,
+    /// When it came and first failed; a replay sees this time, since a signature may hold one.
     pub failed_at: Time,
     pub attempts: u32,
     #[serde(with = "as_json")]
@@ -53,9 +54,7 @@ impl Quarantine {
     /// # Errors
     /// If the channel has too many, or the store does not take it.
     pub async fn keep(&self, channel: &str, request: Request, reason: String) -> Result<Uuid, QuarantineError> {
-        if self.count(channel).await? >= self.max {
-            return Err(QuarantineError::Full(self.max));
-        }
+        self.reserve(channel).await?;
         let subscriber = subscriber(channel);
         let (id, failed_at) = (Uuid::now_v7(), Time::now());
         let kept = Quarantined {
@@ -68,9 +67,24 @@ impl Quarantine {
             attempts: 1,
             request,
         };
-        self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await?;
-        self.note(channel, 1);
+        let committed = self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await;
+        if committed.is_err() {
+            self.note(channel, -1);
+        }
+        committed?;
         Ok(id)
+    }
+
+    /// Counted before it is written: many may come at once, and the last place is given once.
+    async fn reserve(&self, channel: &str) -> Result<(), QuarantineError> {
+        self.count(channel).await?;
+        let mut counts = self.counts();
+        let count = counts.entry(channel.to_owned()).or_default();
+        if *count >= self.max {
+            return Err(QuarantineError::Full(self.max));
+        }
+        *count += 1;
+        Ok(())
     }
 
     /// Notes that another attempt failed.
@@ -80,7 +94,6 @@ impl Quarantine {
     pub async fn failed_again(&self, mut kept: Quarantined, reason: String) -> Result<(), StoreError> {
         kept.attempts += 1;
         kept.reason = reason;
-        kept.failed_at = Time::now();
         self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await.map(drop)
     }
 

@@ -75,7 +75,7 @@ pub(super) struct Admitted {
 
 /// Reads, checks and compiles a file. Takes as long as compiling takes: never call it from a request.
 pub(super) fn admit(workshop: &Workshop<'_>, file: &Path) -> Result<Admitted, AdmissionError> {
-    let Workshop { engine, artefacts, limits } = *workshop;
+    let Workshop { engine, artefacts, .. } = *workshop;
     let bytes = read(file)?;
     check_kind(&bytes)?;
     let manifest = Manifest::of(&bytes)?;
