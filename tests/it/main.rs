@@ -6,6 +6,7 @@
 // A test's own modules have no outside.
 #![allow(unreachable_pub)]
 
+mod api;
 mod basics;
 mod crash;
 mod support;
