@@ -113,7 +113,6 @@ async fn a_broken_version_leaves_its_predecessor_in_use() {
     assert_ne!(plugins.get("hostile").unwrap().digest(), first);
 }
 
-/// The channel of another gateway's making has no plugin of ours to call: limits of the configuration are those enforced.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_finds_no_place_in_time_is_told_to_come_again() {
     let bench = Bench::with("cpu = \"500ms\"\nwall = \"600ms\"\nconcurrency = 1").await;

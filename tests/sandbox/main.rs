@@ -13,6 +13,6 @@ mod egress;
 mod limits;
 mod memory;
 mod program;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../it/support/mod.rs"]
 mod support;

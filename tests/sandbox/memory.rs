@@ -147,13 +147,17 @@ async fn secrets_are_used_and_never_told() {
             ]),
         )
         .await;
-    let undeclared = json!({"err": "SecretError::Undeclared"});
+    let names: Vec<_> = told.iter().map(|result| name(result["err"].as_str().unwrap_or_default())).collect();
     assert_eq!(told[..2], [json!({"ok": 32}), json!({"ok": 32})]);
-    assert_eq!(told[2..6], [undeclared.clone(), json!({"err": "SecretError::Unset"}), undeclared.clone(), undeclared]);
-    assert_eq!(told[6], json!({"err": "SecretError::WrongType"}));
+    assert_eq!(names[2..7], ["undeclared", "unset", "undeclared", "undeclared", "wrong-type"]);
     assert_eq!(told[7..], [json!({"ok": false}), json!({"ok": false}), json!(true), json!(false), json!(false)]);
     let all = format!("{told:?}");
     assert!(!all.contains(TOKEN) && !all.contains(WEBHOOK));
+}
+
+/// Out of what `Debug` shows of an enum of the contract.
+fn name(error: &str) -> &str {
+    error.split('"').nth(1).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,8 +68,10 @@ impl Quarantine {
             request,
         };
         let committed = self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await;
-        if committed.is_err() {
-            self.note(channel, -1);
+        if committed.is_err()
+            && let Some(count) = self.counts().get_mut(channel)
+        {
+            *count = count.saturating_sub(1);
         }
         committed?;
         Ok(id)
@@ -92,9 +94,16 @@ impl Quarantine {
     /// # Errors
     /// If the store does not take it.
     pub async fn failed_again(&self, mut kept: Quarantined, reason: String) -> Result<(), StoreError> {
+        // Meanwhile somebody may have dropped it, or retried it with success: it must not come back.
+        let key = key(&kept.channel, kept.id);
+        let Some(entry) = self.store.get(&key).await? else { return Ok(()) };
         kept.attempts += 1;
         kept.reason = reason;
-        self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await.map(drop)
+        let writes = vec![Write::over(key, Some(&entry), value(&kept))];
+        match self.store.commit(Batch { writes, ..Batch::default() }).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a request that was digested, or is given up.
@@ -105,7 +114,8 @@ impl Quarantine {
         self.store
             .commit(Batch { writes: vec![Write::delete(key(&kept.channel, kept.id))], ..Batch::default() })
             .await?;
-        self.note(&kept.channel, -1);
+        // Counted anew when next needed: two may release the same request.
+        self.counts().remove(&kept.channel);
         Ok(())
     }
 
@@ -130,11 +140,6 @@ impl Quarantine {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, channel: &str, change: isize) {
-        if let Some(count) = self.counts().get_mut(channel) {
-            *count = count.saturating_add_signed(change);
-        }
-    }
 }
 
 fn subscriber(channel: &str) -> String {
@@ -146,8 +151,11 @@ fn key(channel: &str, id: Uuid) -> Key {
 }
 
 fn write(kept: &Quarantined) -> Write {
-    let value = serde_json::to_vec(kept).unwrap_or_else(|error| unreachable!("requests have string keys: {error}"));
-    Write::put(key(&kept.channel, kept.id), value)
+    Write::put(key(&kept.channel, kept.id), value(kept))
+}
+
+fn value(kept: &Quarantined) -> Vec<u8> {
+    serde_json::to_vec(kept).unwrap_or_else(|error| unreachable!("requests have string keys: {error}"))
 }
 
 /// A body of any bytes inside JSON.
