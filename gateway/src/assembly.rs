@@ -26,7 +26,7 @@ use crate::interaction::Time;
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Batch, Key, Lease, Partition, Store, StoreError, Stream, Write};
+use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
 /// Files that are fetched at once.
 const FETCHES: usize = 8;
@@ -158,10 +158,24 @@ impl Gateway {
             let lease = self.store.claim(Partition(partition)).await?;
             let lease = lease.with_context(|| format!("partition {partition} is served by another gateway"))?;
             for subscriber in &subscribers {
+                self.begin_at_the_end(lease, subscriber).await?;
                 self.start_subscriber(lease, subscriber.clone(), stop, work);
             }
         }
         Ok(())
+    }
+
+    /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
+    async fn begin_at_the_end(&self, lease: Lease, subscriber: &Subscriber) -> Result<(), StoreError> {
+        let known = Key::of(&["subscriber", &subscriber.name, &lease.partition.0.to_string()]);
+        if subscriber.stream != Stream::All || self.store.get(&known).await?.is_some() {
+            return Ok(());
+        }
+        let floor = *self.store.watch(lease.partition, &Stream::All).borrow();
+        let cursor = Cursor { floor, done: Vec::new() };
+        let progress = vec![ProgressWrite::Cursor { lease, subscriber: subscriber.name.clone(), cursor }];
+        let writes = vec![Write::create(known, subscriber.name.clone())];
+        self.store.commit(Batch { writes, progress, ..Batch::default() }).await.map(drop)
     }
 
     fn start_subscriber(
@@ -302,6 +316,11 @@ async fn trim(gateway: Arc<Gateway>) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),
+        }
+        match gateway.edge.media.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "files that no interaction speaks of any more removed"),
+            Err(error) => tracing::error!(%error, "old files cannot be removed"),
         }
     }
 }

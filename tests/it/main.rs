@@ -8,4 +8,5 @@
 
 mod api;
 mod basics;
+mod crash;
 mod support;

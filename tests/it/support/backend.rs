@@ -1,5 +1,7 @@
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -43,6 +45,7 @@ pub struct Delivery {
     /// How often this id had come before.
     pub repeated: usize,
     pub behaviour: Behaviour,
+    pub at: Instant,
     pub headers: HeaderMap,
     pub event: Value,
 }
@@ -60,6 +63,8 @@ pub struct Backend {
 struct Shared {
     rule: Mutex<Rule>,
     deliveries: Mutex<Vec<Delivery>>,
+    /// How often each id has come.
+    seen: Mutex<HashMap<String, usize>>,
     news: watch::Sender<usize>,
     released: watch::Sender<bool>,
 }
@@ -78,6 +83,7 @@ impl Backend {
         let shared = Arc::new(Shared {
             rule: Mutex::new(Box::new(|_| Behaviour::Take)),
             deliveries: Mutex::default(),
+            seen: Mutex::default(),
             news: watch::channel(0).0,
             released: watch::channel(false).0,
         });
@@ -182,7 +188,10 @@ impl Shared {
         check_signature(&headers, body);
         let mut deliveries = self.deliveries.lock().unwrap();
         let mut delivery = Delivery::read(headers, body);
-        delivery.repeated = deliveries.iter().filter(|earlier| earlier.id == delivery.id).count();
+        let mut seen = self.seen.lock().unwrap();
+        let seen = seen.entry(delivery.id.clone()).or_default();
+        delivery.repeated = *seen;
+        *seen += 1;
         delivery.behaviour = self.rule.lock().unwrap()(&delivery);
         let behaviour = delivery.behaviour;
         deliveries.push(delivery);
@@ -204,6 +213,7 @@ impl Delivery {
             text: text(&event["data"]["message"]["text"]),
             repeated: 0,
             behaviour: Behaviour::Take,
+            at: Instant::now(),
             headers,
             event,
         }

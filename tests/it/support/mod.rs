@@ -4,10 +4,13 @@ mod backend;
 mod client;
 mod config;
 mod gateway;
+mod ledger;
+mod load;
 mod log;
 #[path = "../../support/peer.rs"]
 mod peer;
 mod provider;
+mod random;
 mod webhook;
 
 use std::time::Duration;
@@ -16,9 +19,12 @@ pub use backend::{Backend, Behaviour, Delivery};
 pub use client::{Answer, Client, Failed};
 pub use config::{ConfigBuilder, KEY};
 pub use gateway::{Gateway, Stopped};
+pub use ledger::Ledger;
+pub use load::Load;
 pub use log::Log;
 pub use peer::{Answer as ProviderAnswer, Call};
 pub use provider::Provider;
+pub use random::Random;
 pub use webhook::{Telegram, Twilio, Webhook};
 
 /// How long anything may take that must happen. Generous: it is only ever used up by a test that fails.
