@@ -14,6 +14,10 @@ const ECHO_MAX: usize = 200;
 /// # Errors
 /// 400 for what is no JSON, 422 for what is not the JSON that is wanted.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde takes a list for an object whose fields it holds in order; the API's document does not.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(unprocessable("the body must be a JSON object", "/"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -115,6 +119,12 @@ mod tests {
             told(r#"{"name":"a","inner":[{"on":true},{"off":1}]}"#).1,
             "inner[1].off: unknown field `off`, expected `on`"
         );
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        assert_eq!(told(r#" ["a"]"#), (422, "the body must be a JSON object".into()));
+        assert_eq!(told("true"), (422, "invalid type: boolean `true`, expected struct Wanted".into()));
     }
 
     #[test]
