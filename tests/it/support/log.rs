@@ -14,7 +14,7 @@ pub struct Log {
 
 impl Log {
     /// Reads to the end, in a thread of its own.
-    pub(super) fn follow(output: impl Read + Send + 'static) -> Self {
+    pub fn follow(output: impl Read + Send + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (sender, news) = watch::channel(0);
         let written = lines.clone();
