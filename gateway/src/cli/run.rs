@@ -32,15 +32,18 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     warn_of_durability(&*store);
     let mut listening = listen(&loaded.config).await?;
     let mut first = Some(began);
+    let mut previous: Option<Loaded> = None;
     loop {
         let public_url = public_url(&loaded.config, &listening)?;
         let gateway = match Gateway::assemble(loaded.config.clone(), &public_url, store.clone()).await {
             Ok(gateway) => Arc::new(gateway),
-            Err(StartError::Problems(problems)) => {
-                problems.into_iter().for_each(|problem| say(&loaded.place(problem).to_string()));
-                return Ok(ExitCode::FAILURE);
+            Err(error) => {
+                tell(error, &loaded)?;
+                let Some(previous) = previous.take() else { return Ok(ExitCode::FAILURE) };
+                tracing::error!("the changed configuration does not start; the one before goes on");
+                loaded = previous;
+                continue;
             }
-            Err(StartError::Failed(error)) => return Err(error),
         };
         match generation(gateway, &listening, &mut signals, path, &loaded, first.take()).await? {
             Turn::Stop => return Ok(ExitCode::SUCCESS),
@@ -48,9 +51,20 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
                 if next.config.server.listen != loaded.config.server.listen {
                     listening = listen(&next.config).await?;
                 }
-                loaded = *next;
+                previous = Some(std::mem::replace(&mut loaded, *next));
             }
         }
+    }
+}
+
+/// Problems with their lines; anything else ends the program.
+fn tell(error: StartError, loaded: &Loaded) -> anyhow::Result<()> {
+    match error {
+        StartError::Problems(problems) => {
+            problems.into_iter().for_each(|problem| say(&loaded.place(problem).to_string()));
+            Ok(())
+        }
+        StartError::Failed(error) => Err(error),
     }
 }
 
