@@ -6,6 +6,10 @@
 // A test's own modules have no outside.
 #![allow(unreachable_pub)]
 
+mod backends;
 mod basics;
 mod crash;
+mod full_disk;
+mod lifecycle;
+mod outbound;
 mod support;

@@ -105,7 +105,12 @@ impl Twilio {
 
     /// Any form, signed as Twilio signs.
     pub fn form(&self, fields: &[(&str, &str)]) -> Webhook {
-        let path = format!("/channels/{}", self.0);
+        self.form_at("", fields)
+    }
+
+    /// The same, below the channel.
+    pub fn form_at(&self, below: &str, fields: &[(&str, &str)]) -> Webhook {
+        let path = format!("/channels/{}{below}", self.0);
         let mut sorted = fields.to_vec();
         sorted.sort_unstable();
         let parameters: String = sorted.iter().flat_map(|(name, value)| [*name, *value]).collect();
