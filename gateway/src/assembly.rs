@@ -317,5 +317,10 @@ async fn trim(gateway: Arc<Gateway>) {
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),
         }
+        match gateway.edge.media.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "files that no interaction speaks of any more removed"),
+            Err(error) => tracing::error!(%error, "old files cannot be removed"),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Start, change and end under load.
 
+use serde_json::json;
+
 use crate::support::{Backend, Behaviour, ConfigBuilder, Gateway, Load, Random, Telegram};
 
 const BOT: Telegram = Telegram("bot");
@@ -86,11 +88,17 @@ async fn reloads_under_load_refuse_nobody() {
 async fn a_wrong_configuration_is_told_and_not_taken() {
     let backend = Backend::start().await;
     let gateway = Gateway::start(ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None)).await;
-    for (number, text) in
-        ["[server]\nlisten = 7\n", "[server", "\u{0}", "[backends.x]\nurl = \"http://127.0.0.1:1/\"\n"]
-            .into_iter()
-            .enumerate()
-    {
+    let right = gateway.config();
+    let wrong = [
+        "[server]\nlisten = 7\n".to_owned(),
+        "[server".to_owned(),
+        "\u{0}".to_owned(),
+        "[backends.x]\nurl = \"http://127.0.0.1:1/\"\n".to_owned(),
+        right.clone().set("channels.bot", "settings", json!({ "colour": "red" })).text(),
+        right.clone().set("channels.bot", "adapter", "pigeon").text(),
+        right.clone().set("server", "listen", "192.0.2.1:80").text(),
+    ];
+    for (number, text) in wrong.iter().enumerate() {
         let before = gateway.log.count("the changed configuration is refused");
         gateway.rewrite_text(text);
         gateway.signal("HUP");

@@ -6,7 +6,9 @@
 // A test's own modules have no outside.
 #![allow(unreachable_pub)]
 
+mod api;
 mod backends;
+mod bad_input;
 mod basics;
 mod crash;
 mod full_disk;

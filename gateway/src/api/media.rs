@@ -90,12 +90,19 @@ fn check_length(media: &Media, bytes: Option<u64>) -> Result<(), Problem> {
 async fn receive(media: &Media, id: Uuid, body: Body) -> Result<Entry, Problem> {
     let received = tokio::time::timeout(UPLOAD_TIMEOUT, media.receive(id, None, body.into_data_stream().boxed())).await;
     let problem = match received {
+        Ok(Ok(entry)) if is_empty(&entry) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "the body is the file: it must not be empty")
+        }
         Ok(Ok(entry)) => return Ok(entry),
         Ok(Err(error)) => Problem::from(error),
         Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the upload took too long"),
     };
     media.give_up(id, problem.detail()).await?;
     Err(problem)
+}
+
+fn is_empty(entry: &Entry) -> bool {
+    matches!(&entry.state, FileState::Stored(stored) if stored.bytes == 0)
 }
 
 fn shown(media: &Media, id: Uuid, entry: &Entry) -> serde_json::Value {
