@@ -131,6 +131,7 @@ impl Gateway {
                 tracing::error!(%error, "a subscriber ended badly");
             }
         }
+        self.edge.hub.close();
         chores.shutdown().await;
         Ok(())
     }
