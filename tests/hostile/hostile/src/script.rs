@@ -8,21 +8,59 @@ use serde::Deserialize;
 #[serde(tag = "call", rename_all = "snake_case")]
 enum Call {
     Http(Http),
-    Sign { slot: String, data: String },
-    Ed25519 { slot: String },
-    Equals { slot: String, candidate: String },
-    IsSet { slot: String },
-    KvGet { key: String },
-    KvPut { key: String, size: usize, if_version: Option<String>, ttl_ms: Option<u32> },
-    KvDelete { key: String },
-    Push { address: String, size: usize },
-    History { value: String, after: Option<String>, limit: u32 },
-    Upload { name: String, content_type: String, bytes: u32 },
-    Entropy { len: u32 },
+    Sign {
+        slot: String,
+        data: String,
+    },
+    Ed25519 {
+        slot: String,
+    },
+    Equals {
+        slot: String,
+        candidate: String,
+    },
+    IsSet {
+        slot: String,
+    },
+    KvGet {
+        key: String,
+    },
+    KvPut {
+        key: String,
+        size: usize,
+        if_version: Option<String>,
+        ttl_ms: Option<u32>,
+    },
+    KvDelete {
+        key: String,
+    },
+    Push {
+        address: String,
+        size: usize,
+    },
+    History {
+        value: String,
+        after: Option<String>,
+        limit: u32,
+    },
+    Upload {
+        name: String,
+        content_type: String,
+        bytes: u32,
+    },
+    Entropy {
+        len: u32,
+    },
     Now,
-    Repeat { times: usize, what: Box<Call> },
+    Repeat {
+        times: usize,
+        what: Box<Call>,
+    },
     /// With `{n}` in the key.
-    Fill { keys: usize, size: usize },
+    Fill {
+        keys: usize,
+        size: usize,
+    },
 }
 
 #[derive(Deserialize)]
@@ -129,8 +167,11 @@ fn sent(call: &Http) -> Value {
 }
 
 fn credential(credential: &Credential) -> http::Credential {
-    let named =
-        |name: &str, prefix: &str, slot: &str| http::Named { name: name.into(), prefix: prefix.into(), slot: slot.into() };
+    let named = |name: &str, prefix: &str, slot: &str| http::Named {
+        name: name.into(),
+        prefix: prefix.into(),
+        slot: slot.into(),
+    };
     match credential {
         Credential::Bearer(slot) => http::Credential::Bearer(slot.clone()),
         Credential::Path(slot) => http::Credential::Path(slot.clone()),
