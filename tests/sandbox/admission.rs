@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use omnigate::plugin::exchange::Failure;
-use omnigate::plugin::{NoServices, Plugins, Tools};
+use omnigate::plugin::{Artefacts, NoServices, Plugins, Tools};
 
 use crate::bench::{self, Bench, rebuilt};
 
@@ -88,6 +88,17 @@ async fn what_is_no_file_is_not_waited_for() {
     let huge = bench.home.path().join("huge.wasm");
     std::fs::File::create(&huge).unwrap().set_len(65 << 20).unwrap();
     assert_eq!(plugins.admit(&huge).err().unwrap().to_string(), "has more than 67108864 bytes");
+}
+
+/// What lies in the directory of compiled plugins is executed.
+#[test]
+fn a_directory_that_was_open_to_others_is_closed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let mode = || std::fs::metadata(home.path()).unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    Artefacts::open(home.path()).unwrap();
+    assert_eq!(mode(), 0o700);
 }
 
 /// A broken file leaves the other files, and its own predecessor, in use.

@@ -31,6 +31,7 @@ async fn every_rule_of_the_contract() {
         ("nowhere", "", "a location must lie within 90 degrees of latitude and 180 of longitude"),
         ("metadata", "", "metadata must be a JSON object: EOF while parsing an object at line 1 column 1"),
         ("deep", "128", "a field that must be JSON is not: recursion limit exceeded at line 1 column 128"),
+        ("json", "11", "2200033 bytes of JSON are more than 2097152"),
         ("wide", "200000", "a JSON text of 400003 bytes is longer than 262144"),
     ] {
         assert_eq!(bench.broken(&channel, act, argument).await, Broken::Contract(rule.into()), "{act} {argument}");
@@ -53,6 +54,7 @@ async fn what_is_just_allowed_is_taken() {
         ("aliases", "16"),
         ("deep", "127"),
         ("wide", "100000"),
+        ("json", "10"),
         ("reply", "1000000"),
     ] {
         let called = bench.act(&channel, act, argument).await;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 const LIMITS: &str = r#"
 memory = "8MiB"
 cpu = "100ms"
-wall = "2s"
+wall = "20s"
 output = "4MiB"
 log_lines = 5
 http_requests = 4

@@ -49,7 +49,7 @@ async fn a_loop_ends_at_the_processor_limit_in_every_export() {
     assert_eq!(broken(plugin.show(&channel, visitor(), Some("loop"), Signal::Typing(true)).await), Broken::CpuLimit);
     assert_eq!(broken(plugin.open(&channel, opening).await), Broken::CpuLimit);
     assert_eq!(broken(plugin.frame(&channel, state, "loop").await), Broken::CpuLimit);
-    assert!(began.elapsed() < 6 * bench.limits.wall, "not the wall limit, but the processor's: {:?}", began.elapsed());
+    assert!(began.elapsed() < bench.limits.wall, "{:?}", began.elapsed());
     bench.is_whole().await;
 }
 
@@ -64,6 +64,7 @@ async fn whatever_breaks_a_call_costs_no_place() {
         ("sign", "", Broken::CpuLimit),
         ("recurse", "", trap("wasm trap: call stack exhausted")),
         ("recurse-asking", "", trap("wasm trap: call stack exhausted")),
+        ("recurse-with-luggage", "", trap("wasm trap: out of bounds memory access")),
         ("memory", "", Broken::MemoryLimit),
         ("reply", "4300000", Broken::OutputLimit),
         ("text", "4300000", Broken::OutputLimit),

@@ -135,3 +135,21 @@ impl ResourceLimiter for MemoryLimit {
         super::engine::MEMORIES_MAX
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_and_tables_are_summed() {
+        let mut limit = MemoryLimit::new(100);
+        assert!(limit.memory_growing(0, 60, None).unwrap());
+        assert!(limit.memory_growing(0, 40, None).unwrap(), "a second memory");
+        assert!(!limit.refused);
+        assert!(!limit.memory_growing(40, 41, None).unwrap());
+        assert!(limit.refused);
+        assert!(limit.table_growing(0, TABLE_ELEMENTS_MAX, None).unwrap());
+        assert!(!limit.table_growing(0, 1, None).unwrap(), "a second table");
+        assert!(!limit.memory_growing(0, usize::MAX, None).unwrap());
+    }
+}

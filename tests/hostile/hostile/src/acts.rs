@@ -34,6 +34,7 @@ pub(crate) fn act(name: &str, argument: &str) -> Result<Made, Fault> {
         "loop" => spin(),
         "recurse" => told(recurse(number as u64).to_string()),
         "recurse-asking" => told(recurse_asking(number as u64).to_string()),
+        "recurse-with-luggage" => told(recurse_with_luggage(number as u64).to_string()),
         "memory" => told(devour().to_string()),
         "memory-gently" => told(devour_gently().to_string()),
         "calls" => told((0..number).map(|_| clock::now()).fold(0.0, f64::max).to_string()),
@@ -82,6 +83,7 @@ fn answer(name: &str, number: usize) -> Result<Made, Fault> {
         "never" => happened(vec![Event::Message(Inbound { at: Some(f64::NAN), ..inbound("1", plain("x")) })]),
         "metadata" => metadata("{".into()),
         "deep" => part(extension("[".repeat(number) + &"]".repeat(number))),
+        "json" => happened(vec![message("1", vec![extension(format!("[{}0]", "0,".repeat(100_000))); number])]),
         "wide" => part(extension(format!("[{}0]", "0,".repeat(number)))),
         _ => return Err(Fault::not_found("no such act")),
     })
@@ -143,17 +145,21 @@ fn spin() -> ! {
     }
 }
 
-/// So deep; for ever with 0.
+/// So deep; for ever with 0. Little on the guest's own stack, so that the machine's ends first.
 fn recurse(left: u64) -> u64 {
-    let room = black_box([left; 32]);
-    if left == 1 { room[0] } else { black_box(recurse(left.wrapping_sub(1))) + room[31] }
+    if left == 1 { 1 } else { black_box(recurse(left.wrapping_sub(1))) + 1 }
 }
 
 /// The host must have room on the stack wherever it is called.
 fn recurse_asking(left: u64) -> f64 {
-    info("deeper", &[("and", "deeper")]);
-    let room = black_box([clock::now(); 32]);
-    if left == 1 { room[0] } else { black_box(recurse_asking(left.wrapping_sub(1))) + room[31] }
+    let now = clock::now();
+    if left == 1 { now } else { black_box(recurse_asking(left.wrapping_sub(1))).max(now) }
+}
+
+/// Down to the end of the guest's own stack, which lies in its memory.
+fn recurse_with_luggage(left: u64) -> u64 {
+    let room = black_box([left; 128]);
+    if left == 1 { room[0] } else { black_box(recurse_with_luggage(left.wrapping_sub(1))) + room[127] }
 }
 
 fn devour() -> usize {

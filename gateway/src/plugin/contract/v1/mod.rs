@@ -1,6 +1,7 @@
 //! Contract 1.
 
 mod calls;
+mod content;
 mod hosts;
 mod inward;
 mod outward;
