@@ -98,6 +98,10 @@ async fn unknown_fields_and_parameters_are_told() {
     body["message"]["parts"] = json!("my words");
     let detail = "message.parts: invalid type: a string, expected a sequence";
     client.call("POST", "/v1/messages", Some(&body)).await.expect_problem(422, "invalid", detail);
+    let mut body = text_to("+15550100123", "my words");
+    body["to"] = json!(["tel", "+15550100123"]);
+    let detail = "to: invalid type: sequence, expected an object";
+    client.call("POST", "/v1/messages", Some(&body)).await.expect_problem(422, "invalid", detail);
     let detail = "query: dryrun: unknown field `dryrun`, expected `dry_run`";
     client.call("POST", "/v1/messages?dryrun=true", Some(&body)).await.expect_problem(422, "invalid", detail);
     let detail = "query: x: unknown field `x`, there are no fields";
