@@ -52,11 +52,15 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Answers in order; when none is left, 500.
+    /// Answers in order, `{peer}` in a body being the peer's own address; when none is left, 500.
     pub async fn scripted(answers: Vec<Answer>) -> Self {
         let script = Mutex::new(VecDeque::from(answers));
-        Self::with(move |_| {
-            script.lock().unwrap().pop_front().unwrap_or_else(|| Answer::json(500, r#"{"error":"no answer left"}"#))
+        Self::with(move |call| {
+            let next = script.lock().unwrap().pop_front();
+            let answer = next.unwrap_or_else(|| Answer::json(500, r#"{"error":"no answer left"}"#));
+            let own = format!("http://{}", call.headers.get("host").map_or("", |host| host.to_str().unwrap()));
+            let text = String::from_utf8(answer.body.to_vec()).unwrap();
+            Answer { body: text.replace("{peer}", &own).into(), ..answer }
         })
         .await
     }

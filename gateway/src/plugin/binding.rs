@@ -29,7 +29,7 @@ pub struct Binding {
     /// Behind the slot `@channel`.
     pub channel_key: Secret,
     pub limits: Limits,
-    /// Stands still at this time: for reproducible cases.
+    /// Stands still at this time, and entropy is all zeros: for reproducible cases, never in a running gateway.
     pub clock: Option<Time>,
 }
 

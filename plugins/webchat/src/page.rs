@@ -1,0 +1,101 @@
+//! What a browser loads: the page to try the chat, and the widget.
+
+use std::sync::LazyLock;
+
+use omnigate_plugin::prelude::*;
+
+const PAGE: &str = include_str!("../web/page.html");
+const WIDGET: &str = include_str!("../web/widget.js");
+
+/// The widget makes its own style sheet by script; the page has one of its own.
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; \
+                      media-src 'self' blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static WIDGET_TAG: LazyLock<String> = LazyLock::new(|| format!("\"{:016x}\"", fnv1a(WIDGET.as_bytes())));
+
+/// `GET` and `HEAD` of the page and of the widget.
+pub(crate) fn serve(channel: &str, request: &Request) -> Reply {
+    let reply = match (request.method.as_str(), request.path.as_str()) {
+        ("GET" | "HEAD", "/" | "") => page(channel),
+        ("GET" | "HEAD", "/widget.js") => widget(request.header("if-none-match")),
+        (_, "/" | "" | "/widget.js") => Reply { status: 405, ..Reply::ok() }.with_header("allow", "GET, HEAD"),
+        _ => Reply { status: 404, ..Reply::ok() },
+    };
+    let reply = reply.with_header("x-content-type-options", "nosniff");
+    if request.method == "HEAD" { Reply { body: Vec::new(), ..reply } } else { reply }
+}
+
+fn page(channel: &str) -> Reply {
+    Reply::body(200, "text/html; charset=utf-8", PAGE.replace("{{channel}}", &escaped(channel)))
+        .with_header("content-security-policy", POLICY)
+        .with_header("referrer-policy", "no-referrer")
+        .with_header("cache-control", "no-cache")
+}
+
+/// Any site may load it; whether it may connect is decided at the socket.
+fn widget(known: Option<&str>) -> Reply {
+    let is_known =
+        known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == *WIDGET_TAG));
+    let reply = if is_known {
+        Reply { status: 304, ..Reply::ok() }
+    } else {
+        Reply::body(200, "text/javascript; charset=utf-8", WIDGET)
+    };
+    reply
+        .with_header("etag", &WIDGET_TAG)
+        .with_header("cache-control", "no-cache")
+        .with_header("access-control-allow-origin", "*")
+        .with_header("cross-origin-resource-policy", "cross-origin")
+}
+
+/// For text and for attributes in double quotes.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// FNV-1a, 64 bits: tells one version from another, and nothing about who made it.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(method: &str, path: &str, tag: Option<&str>) -> Reply {
+        let headers = tag.map(|tag| omnigate_plugin::Header { name: "If-None-Match".into(), value: tag.into() });
+        let request = Request {
+            method: method.into(),
+            path: path.into(),
+            query: String::new(),
+            url: String::new(),
+            headers: headers.into_iter().collect(),
+            body: Vec::new(),
+        };
+        serve("a\"<b", &request)
+    }
+
+    #[test]
+    fn page_names_the_channel_without_markup() {
+        let page = String::from_utf8(get("GET", "/", None).body).unwrap();
+        assert!(page.contains("a&quot;&lt;b") && !page.contains("{{channel}}") && !page.contains("a\"<b"));
+    }
+
+    #[test]
+    fn widget_is_not_sent_twice() {
+        let first = get("GET", "/widget.js", None);
+        let tag = omnigate_plugin::header(&first.headers, "etag").unwrap();
+        assert_eq!((first.status, first.body.len()), (200, WIDGET.len()));
+        for known in [tag.to_owned(), format!("W/{tag}"), format!("\"x\", {tag}")] {
+            assert_eq!(get("GET", "/widget.js", Some(&known)).status, 304);
+        }
+        assert_eq!(get("GET", "/widget.js", Some("\"x\"")).status, 200);
+    }
+
+    #[test]
+    fn head_has_no_body_and_other_things_are_not_there() {
+        let head = get("HEAD", "/widget.js", None);
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!([get("POST", "/", None).status, get("GET", "/../x", None).status], [405, 404]);
+    }
+}
