@@ -35,6 +35,9 @@ pub struct Case {
     /// Sockets open for any address, for `socket.push`.
     #[serde(default)]
     pub sockets: u32,
+    /// What the channel remembers, for `kv`.
+    #[serde(default)]
+    pub kv: BTreeMap<String, String>,
     #[serde(default)]
     pub provider: Vec<Answer>,
 }

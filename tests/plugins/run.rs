@@ -48,8 +48,9 @@ impl Runner {
         let mut outcome = result;
         outcome["authentic"] = authentic.into();
         outcome["provider_calls"] = peer.calls().iter().map(shown_call).collect();
+        outcome["kv"] = self.services.kept();
         outcome["pushed"] = self.services.pushed.lock().unwrap().drain(..).collect();
-        outcome.as_object_mut().unwrap().retain(|_, value| *value != json!([]));
+        outcome.as_object_mut().unwrap().retain(|_, value| *value != json!([]) && *value != json!({}));
         serde_json::from_str(&hide(outcome.to_string())).unwrap()
     }
 
@@ -223,7 +224,15 @@ impl CaseServices {
         *self.history.lock().unwrap() = case.history.iter().map(|event| event.to_string().into()).collect();
         *self.sockets.lock().unwrap() = case.sockets;
         self.pushed.lock().unwrap().clear();
-        self.kv.lock().unwrap().clear();
+        *self.kv.lock().unwrap() =
+            case.kv.iter().map(|(key, value)| (key.clone(), (value.clone().into_bytes(), 1))).collect();
+    }
+}
+
+impl CaseServices {
+    fn kept(&self) -> Value {
+        let kv = self.kv.lock().unwrap();
+        kv.iter().map(|(key, (value, _))| (key.clone(), String::from_utf8_lossy(value).into_owned().into())).collect()
     }
 }
 

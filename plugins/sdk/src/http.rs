@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::omnigate::host::http as host;
 pub use crate::bindings::omnigate::host::http::{Basic, Credential, HttpError, Named, Request, Response};
-use crate::{Fault, Header};
+use crate::{Fault, FaultKind, Header, ReasonCode};
 
 /// A GET request.
 pub fn get(url: impl Into<String>) -> Request {
@@ -100,8 +100,10 @@ impl Response {
     /// # Errors
     /// `uncertain`: an answer that cannot be read says nothing.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
-        serde_json::from_slice(&self.body)
-            .map_err(|_| Fault::uncertain("the provider's answer is not the expected JSON").with_code(self.status))
+        serde_json::from_slice(&self.body).map_err(|_| {
+            let fault = Fault::uncertain("the provider's answer is not the expected JSON");
+            fault.because(ReasonCode::ProviderError).with_code(self.status)
+        })
     }
 
     /// Whether the status is 2xx.
@@ -117,15 +119,14 @@ impl Response {
 }
 
 fn fault(error: HttpError) -> Fault {
-    match error {
-        HttpError::Denied(rule) => {
-            Fault::rejected(crate::ReasonCode::ProviderError, format!("the request is not allowed: {rule}"))
-        }
+    let fault = match error {
+        HttpError::Denied(rule) => Fault::new(FaultKind::Rejected, format!("the request is not allowed: {rule}")),
         HttpError::Timeout => Fault::uncertain("the provider did not answer in time"),
         HttpError::Dns => Fault::unavailable("the provider's name cannot be resolved"),
         HttpError::Connect => Fault::unavailable("the provider cannot be reached"),
         HttpError::Tls => Fault::unavailable("no trusted connection to the provider"),
         HttpError::Protocol(what) => Fault::uncertain(format!("the connection broke: {what}")),
         HttpError::BudgetSpent => Fault::internal("too many requests in one call"),
-    }
+    };
+    fault.because(ReasonCode::ProviderError)
 }

@@ -20,10 +20,12 @@ pub mod bindings {
 
 mod channel;
 mod content;
+mod context;
 mod fault;
 pub mod http;
 pub mod kv;
 mod log;
+pub mod pieces;
 mod request;
 pub mod secrets;
 

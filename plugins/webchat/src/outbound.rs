@@ -1,7 +1,7 @@
 //! What the visitor gets to see at once; who is not there gets it from the history.
 
 use omnigate_plugin::prelude::*;
-use omnigate_plugin::{clock, debug, socket};
+use omnigate_plugin::{clock, socket, warn};
 
 use crate::frames;
 use crate::parts;
@@ -46,31 +46,31 @@ fn push(ctx: &Context, recipient: &Identity, frame: &str) -> Result<(), Fault> {
         return Err(Fault::rejected(ReasonCode::InvalidRecipient, "the recipient is no visitor of this channel"));
     }
     socket::push(&recipient.value, frame);
-    if let Some(known) = followed(&recipient.value) {
+    if let Some(known) = known_as(&recipient.value) {
         socket::push(&known, frame);
     }
     Ok(())
 }
 
-/// How long answers to a stranger are also shown to whom he turned out to be.
-const FOLLOW_MS: u32 = 7 * 24 * 3_600_000;
+/// How long we know who a stranger turned out to be: longer than any token of his lives.
+const KNOWN_MS: u32 = 46 * 86_400_000;
 
 fn key(stranger: &str) -> String {
     format!("known/{stranger}")
 }
 
-/// A stranger has signed in: an answer to his last message still goes to the stranger's address.
-pub(crate) fn follow(stranger: &str, known: &str) {
-    if kv::put(&key(stranger), known.as_bytes(), Some(FOLLOW_MS)).is_err() {
-        // The answer is in the history all the same.
-        debug("no room to remember who a visitor became", &[]);
+/// A stranger has signed in: answers to his last message still go to his former address, and his former token opens nothing any more.
+pub(crate) fn signed_in(stranger: &str, known: &str) {
+    if kv::put(&key(stranger), known.as_bytes(), Some(KNOWN_MS)).is_err() {
+        warn("no room to remember that a visitor signed in: his former token stays valid", &[]);
     }
 }
 
-fn followed(id: &str) -> Option<String> {
-    if visitor::is_known(id) {
+/// Who the stranger turned out to be.
+pub(crate) fn known_as(stranger: &str) -> Option<String> {
+    if visitor::is_known(stranger) {
         return None;
     }
-    let entry = kv::get(&key(id)).ok().flatten()?;
+    let entry = kv::get(&key(stranger)).ok().flatten()?;
     String::from_utf8(entry.value).ok()
 }

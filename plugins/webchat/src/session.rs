@@ -38,7 +38,8 @@ pub(crate) fn hello(ctx: &Context, settings: &Settings, frame: &str) -> Result<S
         Err(why) => return Ok(farewell(why)),
     };
     let before = returning(&hello, now)?;
-    let visitor = described(user.unwrap_or_else(|| before.clone().unwrap_or_else(visitor::random)), &hello);
+    let id = user.or_else(|| unclaimed(before.clone())).unwrap_or_else(visitor::random);
+    let visitor = described(id, &hello);
     let stranger = before.filter(|before| visitor::is_known(&visitor.id) && *before != visitor.id);
     welcome(ctx, settings, &hello, &visitor, stranger, now)
 }
@@ -67,6 +68,11 @@ fn returning(hello: &Hello<'_>, now: f64) -> Result<Option<String>, Fault> {
     Ok(visitor.filter(|visitor| !visitor::is_known(visitor)).map(str::to_owned))
 }
 
+/// A stranger's token dies when he signs in: it would open all that he says from then on.
+fn unclaimed(stranger: Option<String>) -> Option<String> {
+    stranger.filter(|stranger| outbound::known_as(stranger).is_none())
+}
+
 fn described(id: String, hello: &Hello<'_>) -> Visitor {
     let claimed = hello.identity.as_ref().and_then(|claim| claim.name.as_deref());
     let name = claimed.or(hello.name.as_deref()).map(|name| cut(name.trim(), NAME_MAX)).filter(|name| !name.is_empty());
@@ -92,7 +98,7 @@ fn welcome(
     frames.extend(history::frames(people, hello.after.as_deref()));
     frames.push(frames::ready());
     let events = previous.map(|previous| {
-        outbound::follow(&previous.value, &visitor.id);
+        outbound::signed_in(&previous.value, &visitor.id);
         let id = format!("identified:{}:{}", previous.value, visitor.id);
         Event::IdentityChange(IdentityChange { id, previous, current: person, at: Some(now) })
     });
