@@ -13,17 +13,20 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::accept::{self, Accept};
+use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::customer::Directory;
-use crate::deliver::{self, Backend, ChannelSender, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target};
+use crate::deliver::{
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+};
 use crate::edge::{Edge, Listening};
 use crate::egress::Egress;
 use crate::interaction::Time;
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Batch, Key, Lease, Partition, Store, StoreError, Stream, Write};
+use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
 /// Files that are fetched at once.
 const FETCHES: usize = 8;
@@ -132,8 +135,17 @@ impl Gateway {
         Ok(())
     }
 
-    fn router(&self, _stop: &CancellationToken) -> Router {
-        crate::edge::router(self.edge.clone())
+    fn router(&self, stop: &CancellationToken) -> Router {
+        let api = Api {
+            keys: Keys::new(&self.config.api_keys),
+            store: self.store.clone(),
+            directory: self.directory.clone(),
+            edge: self.edge.clone(),
+            deliveries: self.deliveries.clone(),
+            dead_letters: DeadLetters::new(self.store.clone()),
+            stop: stop.clone(),
+        };
+        crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
     }
 
     async fn start_deliveries(
@@ -146,10 +158,24 @@ impl Gateway {
             let lease = self.store.claim(Partition(partition)).await?;
             let lease = lease.with_context(|| format!("partition {partition} is served by another gateway"))?;
             for subscriber in &subscribers {
+                self.begin_at_the_end(lease, subscriber).await?;
                 self.start_subscriber(lease, subscriber.clone(), stop, work);
             }
         }
         Ok(())
+    }
+
+    /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
+    async fn begin_at_the_end(&self, lease: Lease, subscriber: &Subscriber) -> Result<(), StoreError> {
+        let known = Key::of(&["subscriber", &subscriber.name, &lease.partition.0.to_string()]);
+        if subscriber.stream != Stream::All || self.store.get(&known).await?.is_some() {
+            return Ok(());
+        }
+        let floor = *self.store.watch(lease.partition, &Stream::All).borrow();
+        let cursor = Cursor { floor, done: Vec::new() };
+        let progress = vec![ProgressWrite::Cursor { lease, subscriber: subscriber.name.clone(), cursor }];
+        let writes = vec![Write::create(known, subscriber.name.clone())];
+        self.store.commit(Batch { writes, progress, ..Batch::default() }).await.map(drop)
     }
 
     fn start_subscriber(
@@ -290,6 +316,11 @@ async fn trim(gateway: Arc<Gateway>) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),
+        }
+        match gateway.edge.media.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "files that no interaction speaks of any more removed"),
+            Err(error) => tracing::error!(%error, "old files cannot be removed"),
         }
     }
 }

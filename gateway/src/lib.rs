@@ -4,6 +4,7 @@
 //! delivered (to whoever must hear of it). `ARCHITECTURE.md` tells how the rooms fit together.
 
 pub mod accept;
+pub mod api;
 pub mod assembly;
 pub mod channels;
 pub mod cli;

@@ -232,7 +232,9 @@ impl CaseServices {
 impl CaseServices {
     fn kept(&self) -> Value {
         let kv = self.kv.lock().unwrap();
-        kv.iter().map(|(key, (value, _))| (key.clone(), String::from_utf8_lossy(value).into_owned().into())).collect()
+        kv.iter()
+            .map(|(key, (value, _))| (key.clone(), Value::from(String::from_utf8_lossy(value).into_owned())))
+            .collect()
     }
 }
 

@@ -13,9 +13,9 @@ const DESK: &str = "127.0.0.1:8090";
 pub(crate) fn run() -> Result<()> {
     build::plugins()?;
     cargo(&["build", "--package", "omnigate", "--package", "desk"])?;
-    let mut desk = Running::start("desk", &["--listen", DESK])?;
+    let mut desk = Running::start("desk", &["--listen", DESK], &desk_secrets()?)?;
     desk.wait_until_ready()?;
-    let mut gateway = Running::start("omnigate", &["run", "--config", "config.toml"])?;
+    let mut gateway = Running::start("omnigate", &["run", "--config", "config.toml"], &[])?;
     let listen = gateway.wait_until_ready()?;
     say(&format!(
         "\n  The visitor writes at  http://{listen}/chat/website\n  The agent answers at   http://{DESK}/\n\n  Ctrl-C ends both."
@@ -25,6 +25,17 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// The development literals of `config.toml`, which the desk must share.
+fn desk_secrets() -> Result<[(&'static str, String); 2]> {
+    let config = std::fs::read_to_string(root().join("config.toml"))?;
+    let literal = |key: &str| {
+        let line = config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"'));
+        line.map(str::to_owned)
+            .with_context(|| format!("config.toml has no line {key} = \"...\" for the desk to share"))
+    };
+    Ok([("OMNIGATE_API_KEY", literal("key")?), ("DESK_SECRET", literal("secret")?)])
+}
+
 /// A program that ends with this one.
 struct Running {
     name: &'static str,
@@ -32,9 +43,11 @@ struct Running {
 }
 
 impl Running {
-    fn start(name: &'static str, arguments: &[&str]) -> Result<Self> {
+    fn start(name: &'static str, arguments: &[&str], environment: &[(&str, String)]) -> Result<Self> {
         let program = target().join("debug").join(name);
-        let child = Command::new(&program).args(arguments).current_dir(root()).stdout(Stdio::piped()).spawn();
+        let mut command = Command::new(&program);
+        command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value))).current_dir(root());
+        let child = command.stdout(Stdio::piped()).spawn();
         Ok(Self { name, child: child.with_context(|| format!("cannot start {}", program.display()))? })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing is locked. A commit names the versions that it was decided on; if somebody was faster, it is decided again.
 
+mod drafting;
 mod envelope;
 mod happened;
 mod messages;

@@ -27,6 +27,7 @@ pub struct Quarantined {
     pub subscriber: String,
     pub channel: String,
     pub reason: String,
+    /// When it came and first failed; a replay sees this time, since a signature may hold one.
     pub failed_at: Time,
     pub attempts: u32,
     #[serde(with = "as_json")]
@@ -53,9 +54,7 @@ impl Quarantine {
     /// # Errors
     /// If the channel has too many, or the store does not take it.
     pub async fn keep(&self, channel: &str, request: Request, reason: String) -> Result<Uuid, QuarantineError> {
-        if self.count(channel).await? >= self.max {
-            return Err(QuarantineError::Full(self.max));
-        }
+        self.reserve(channel).await?;
         let subscriber = subscriber(channel);
         let (id, failed_at) = (Uuid::now_v7(), Time::now());
         let kept = Quarantined {
@@ -68,9 +67,26 @@ impl Quarantine {
             attempts: 1,
             request,
         };
-        self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await?;
-        self.note(channel, 1);
+        let committed = self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await;
+        if committed.is_err()
+            && let Some(count) = self.counts().get_mut(channel)
+        {
+            *count = count.saturating_sub(1);
+        }
+        committed?;
         Ok(id)
+    }
+
+    /// Counted before it is written: many may come at once, and the last place is given once.
+    async fn reserve(&self, channel: &str) -> Result<(), QuarantineError> {
+        self.count(channel).await?;
+        let mut counts = self.counts();
+        let count = counts.entry(channel.to_owned()).or_default();
+        if *count >= self.max {
+            return Err(QuarantineError::Full(self.max));
+        }
+        *count += 1;
+        Ok(())
     }
 
     /// Notes that another attempt failed.
@@ -78,10 +94,16 @@ impl Quarantine {
     /// # Errors
     /// If the store does not take it.
     pub async fn failed_again(&self, mut kept: Quarantined, reason: String) -> Result<(), StoreError> {
+        // Meanwhile somebody may have dropped it, or retried it with success: it must not come back.
+        let key = key(&kept.channel, kept.id);
+        let Some(entry) = self.store.get(&key).await? else { return Ok(()) };
         kept.attempts += 1;
         kept.reason = reason;
-        kept.failed_at = Time::now();
-        self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await.map(drop)
+        let writes = vec![Write::over(key, Some(&entry), value(&kept))];
+        match self.store.commit(Batch { writes, ..Batch::default() }).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a request that was digested, or is given up.
@@ -92,7 +114,8 @@ impl Quarantine {
         self.store
             .commit(Batch { writes: vec![Write::delete(key(&kept.channel, kept.id))], ..Batch::default() })
             .await?;
-        self.note(&kept.channel, -1);
+        // Counted anew when next needed: two may release the same request.
+        self.counts().remove(&kept.channel);
         Ok(())
     }
 
@@ -117,11 +140,6 @@ impl Quarantine {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, channel: &str, change: isize) {
-        if let Some(count) = self.counts().get_mut(channel) {
-            *count = count.saturating_add_signed(change);
-        }
-    }
 }
 
 fn subscriber(channel: &str) -> String {
@@ -133,8 +151,11 @@ fn key(channel: &str, id: Uuid) -> Key {
 }
 
 fn write(kept: &Quarantined) -> Write {
-    let value = serde_json::to_vec(kept).unwrap_or_else(|error| unreachable!("requests have string keys: {error}"));
-    Write::put(key(&kept.channel, kept.id), value)
+    Write::put(key(&kept.channel, kept.id), value(kept))
+}
+
+fn value(kept: &Quarantined) -> Vec<u8> {
+    serde_json::to_vec(kept).unwrap_or_else(|error| unreachable!("requests have string keys: {error}"))
 }
 
 /// A body of any bytes inside JSON.

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,8 @@ use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Store, StoreError, 
 
 const KEY_MAX: usize = 256;
 const PAGE: usize = 500;
+/// How long a full memory is believed to be full.
+const RECOUNT_AFTER: Duration = Duration::from_secs(60);
 
 /// What plugins get from the gateway.
 pub struct GatewayServices {
@@ -27,10 +29,11 @@ pub struct GatewayServices {
     usage: Mutex<HashMap<String, Usage>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Usage {
     bytes: usize,
     keys: usize,
+    counted: Instant,
 }
 
 impl GatewayServices {
@@ -44,12 +47,12 @@ impl GatewayServices {
         Self { store, hub, directory, media, limits: limits.clone(), usage: Mutex::default() }
     }
 
-    /// Counted once, then followed: expired values are counted until the next start, in favour of nobody.
+    /// Counted once, then followed.
     async fn usage(&self, channel: &str) -> Result<Usage, KvError> {
         if let Some(usage) = self.usages().get(channel) {
             return Ok(*usage);
         }
-        let (mut usage, mut after) = (Usage::default(), None);
+        let (mut usage, mut after) = (Usage { bytes: 0, keys: 0, counted: Instant::now() }, None);
         let prefix = Key::prefix(&["kv", channel]);
         loop {
             let page = self.store.scan(&prefix, after.as_ref(), PAGE).await.map_err(unavailable)?;
@@ -74,11 +77,31 @@ impl GatewayServices {
         }
     }
 
-    fn check_quota(&self, usage: Usage, old: Option<&Entry>, bytes: usize) -> Result<(), KvError> {
-        let before = old.map_or(0, |entry| entry.value.len());
-        let too_many = old.is_none() && usage.keys >= self.limits.kv_keys;
-        let too_much = usage.bytes.saturating_sub(before) + bytes > self.limits.kv_bytes;
-        if too_many || too_much { Err(KvError::Quota) } else { Ok(()) }
+    /// Counts a value before it is written: many may come at once. A memory that seems full is counted anew now and then,
+    /// since values expire.
+    async fn make_room(&self, channel: &str, old: Option<&Entry>, bytes: usize) -> Result<(), KvError> {
+        self.usage(channel).await?;
+        if self.reserve(channel, old, bytes) {
+            return Ok(());
+        }
+        let stale = |usage: &mut Usage| usage.counted.elapsed() >= RECOUNT_AFTER;
+        if self.usages().get_mut(channel).is_some_and(stale) {
+            self.usages().remove(channel);
+            self.usage(channel).await?;
+        }
+        if self.reserve(channel, old, bytes) { Ok(()) } else { Err(KvError::Quota) }
+    }
+
+    fn reserve(&self, channel: &str, old: Option<&Entry>, bytes: usize) -> bool {
+        let mut usages = self.usages();
+        let Some(usage) = usages.get_mut(channel) else { return false };
+        let keys = usage.keys + usize::from(old.is_none());
+        let total = usage.bytes.saturating_sub(old.map_or(0, |entry| entry.value.len())) + bytes;
+        let fits = (old.is_some() || keys <= self.limits.kv_keys) && total <= self.limits.kv_bytes;
+        if fits {
+            *usage = Usage { keys, bytes: total, ..*usage };
+        }
+        fits
     }
 
     async fn commit(&self, write: Write) -> Result<u64, KvError> {
@@ -120,7 +143,7 @@ impl Services for GatewayServices {
     ) -> Result<u64, KvError> {
         let key = kv_key(channel, key)?;
         let old = self.store.get(&key).await.map_err(unavailable)?;
-        self.check_quota(self.usage(channel).await?, old.as_ref(), value.len())?;
+        self.make_room(channel, old.as_ref(), value.len()).await?;
         let expect = match expect {
             None => Expect::Anything,
             Some(0) => Expect::Absent,
@@ -128,9 +151,11 @@ impl Services for GatewayServices {
         };
         let (before, after) = (old.map(|entry| entry.value.len()), value.len());
         let expires = ttl.map(|ttl| Time::now().plus(ttl));
-        let version = self.commit(Write { key, value: Some(value.into()), expect, expires }).await?;
-        self.note(channel, before, Some(after));
-        Ok(version)
+        let committed = self.commit(Write { key, value: Some(value.into()), expect, expires }).await;
+        if committed.is_err() {
+            self.note(channel, Some(after), before);
+        }
+        committed
     }
 
     async fn kv_delete(&self, channel: &str, key: &str) -> Result<(), KvError> {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 const QUEUE: usize = 64;
 /// Pushes remembered for sockets that are being bound.
 const RECENT_MAX: usize = 512;
+const RECENT_BYTES_MAX: usize = 4 << 20;
 const RECENT_AGE: Duration = Duration::from_secs(30);
 
 /// Open sockets, by channel and address.
@@ -23,6 +24,7 @@ struct Room {
     sockets: HashMap<u64, Open>,
     /// While an adapter reads the history for a new socket, somebody may push: what was pushed since then is caught up.
     recent: VecDeque<(Instant, String, String)>,
+    recent_bytes: usize,
 }
 
 struct Open {
@@ -83,9 +85,15 @@ impl Hub {
 impl Room {
     fn remember(&mut self, address: &str, frame: &str) {
         let now = Instant::now();
-        while self.recent.len() >= RECENT_MAX || self.recent.front().is_some_and(|(at, ..)| now - *at > RECENT_AGE) {
-            self.recent.pop_front();
+        let size = address.len() + frame.len();
+        while self.recent.len() >= RECENT_MAX
+            || self.recent_bytes + size > RECENT_BYTES_MAX
+            || self.recent.front().is_some_and(|(at, ..)| now - *at > RECENT_AGE)
+        {
+            let Some((_, address, frame)) = self.recent.pop_front() else { return };
+            self.recent_bytes -= address.len() + frame.len();
         }
+        self.recent_bytes += size;
         self.recent.push_back((now, address.to_owned(), frame.to_owned()));
     }
 }
@@ -143,6 +151,23 @@ mod tests {
         socket.bind("ann", since);
         assert_eq!(socket.frames.try_recv().ok(), Some("while".into()));
         assert!(socket.frames.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_bytes() {
+        let hub = Hub::default();
+        let frame = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            hub.push("web", "ann", &frame);
+        }
+        assert_eq!(hub.lock().get("web").map(|room| room.recent.len()), None, "nobody is there to be caught up");
+        let _ann = hub.enter("web", 9).unwrap();
+        for _ in 0..20 {
+            hub.push("web", "ann", &frame);
+        }
+        let channels = hub.lock();
+        let room = channels.get("web").unwrap();
+        assert!(room.recent_bytes <= RECENT_BYTES_MAX && room.recent.len() < 4);
     }
 
     #[test]

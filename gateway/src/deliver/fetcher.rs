@@ -75,6 +75,10 @@ impl Fetcher {
     async fn fetch(&self, record: &Record, id: Uuid, attempt: Attempt) -> Result<(), Missed> {
         let entry = self.media.entry(id).await.map_err(|error| later(error.to_string()))?;
         let Some(entry) = entry else { return Ok(()) };
+        // An event may hold the address of any file; only the channel that announced this one may say how to fetch it.
+        if entry.announced.channel.as_ref() != Some(&record.channel) {
+            return Ok(());
+        }
         let Source::Reference(reference) = &entry.announced.source else { return Ok(()) };
         if matches!(entry.state, State::Stored(_)) {
             return Ok(());

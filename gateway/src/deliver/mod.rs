@@ -12,7 +12,6 @@ mod gate;
 mod handle;
 mod lane;
 mod lanes;
-mod outcomes;
 mod record_keeping;
 mod schedule;
 mod settle;

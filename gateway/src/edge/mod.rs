@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get, put};
 use bytes::Bytes;
+use tower_http::compression::CompressionLayer;
 use url::Url;
 
 pub use body::read_body;
@@ -39,12 +40,16 @@ pub struct Edge {
 
 /// Everything under `/channels`, `/chat`, and the addresses of files.
 pub fn router(edge: Arc<Edge>) -> Router {
+    // The widget is 70 kB of text, and a third of that when it is compressed.
+    let pages = Router::new()
+        .route("/chat/{channel}", any(requests::handle))
+        .route("/chat/{channel}/{*rest}", any(requests::handle))
+        .layer(CompressionLayer::new());
     Router::new()
         .route("/channels/{channel}", any(requests::handle))
         .route("/channels/{channel}/{*rest}", any(requests::handle))
-        .route("/chat/{channel}", any(requests::handle))
         .route("/chat/{channel}/socket", get(sockets::upgrade))
-        .route("/chat/{channel}/{*rest}", any(requests::handle))
+        .merge(pages)
         .route("/v1/uploads/{id}", put(files::upload).options(files::preflight))
         .with_state(edge)
 }

@@ -171,7 +171,7 @@ async fn collect(response: Response<Incoming>, limit: usize) -> Result<Received,
 fn redirected(request: &Request, response: &Response<Incoming>) -> Result<Option<Request>, Error> {
     let repeatable = matches!(request.method, Method::GET | Method::HEAD);
     let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
-    if !repeatable || !response.status().is_redirection() {
+    if !repeatable || !matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
         return Ok(None);
     }
     let target = location.to_str().ok().and_then(|location| request.url.join(location).ok());

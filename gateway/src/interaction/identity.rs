@@ -80,7 +80,7 @@ impl fmt::Display for Identity {
 }
 
 fn is_plain(text: &str, max: usize) -> bool {
-    !text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)
+    !text.is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control)
 }
 
 /// ITU-T E.164: at most 15 digits, country code first, none begins with 0.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -60,6 +61,22 @@ impl Files {
 
     pub(super) fn path(&self, sha256: &str) -> PathBuf {
         self.directory.join(&sha256[..2]).join(sha256)
+    }
+
+    /// Removes files that nobody refers to, unless they are younger than `age`: their entry may be on its way. Blocks.
+    pub(super) fn sweep(&self, is_used: impl Fn(&str) -> bool, age: Duration) -> io::Result<u64> {
+        let mut removed = 0;
+        for folder in std::fs::read_dir(&self.directory)?.flatten().filter(|folder| folder.file_name().len() == 2) {
+            for file in std::fs::read_dir(folder.path())?.flatten() {
+                let name = file.file_name().to_string_lossy().into_owned();
+                let is_old = file.metadata()?.modified()?.elapsed().is_ok_and(|elapsed| elapsed > age);
+                if is_old && !is_used(&name) {
+                    std::fs::remove_file(file.path())?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
     }
 
     /// Writes aside, syncs, renames: under its digest a file is always whole.
@@ -185,6 +202,17 @@ mod tests {
         let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"ab")), Err("cut")]);
         assert!(matches!(files.write(broken, 9, None, &any).await, Err(WriteError::Broken(_))));
         assert_eq!(std::fs::read_dir(directory.path().join("incoming")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn files_that_nobody_refers_to_are_swept() {
+        let (_directory, files) = files();
+        let any = ["*/*".to_owned()];
+        let kept = files.write(body(&[b"kept"]), 10, None, &any).await.unwrap();
+        let left = files.write(body(&[b"left"]), 10, None, &any).await.unwrap();
+        assert_eq!(files.sweep(|_| false, Duration::from_secs(3600)).unwrap(), 0, "both are young");
+        assert_eq!(files.sweep(|name| name == kept.sha256, Duration::ZERO).unwrap(), 1);
+        assert!(files.path(&kept.sha256).exists() && !files.path(&left.sha256).exists());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod entry;
 mod files;
 mod links;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +25,16 @@ use crate::config;
 use crate::interaction::{Kind, Time};
 use crate::store::{Batch, Expect, Key, Record, Store, StoreError, Write};
 
+/// A file younger than this may belong to an entry that is just being written.
+const SWEEP_AGE: Duration = Duration::from_secs(24 * 3600);
+
 /// Name of the stream that holds work for the fetcher.
 pub const TARGET: &str = "media";
 
 /// All files.
 pub struct Media {
     store: Arc<dyn Store>,
-    files: files::Files,
+    files: Arc<files::Files>,
     links: Links,
     rules: config::Media,
     retention: Duration,
@@ -62,7 +66,7 @@ impl Media {
         rules: config::Media,
         retention: Duration,
     ) -> anyhow::Result<Self> {
-        let files = files::Files::open(&directory.join("media"))?;
+        let files = Arc::new(files::Files::open(&directory.join("media"))?);
         let links = Links::open(&*store, public_url, rules.url_lifetime).await?;
         Ok(Self { store, files, links, rules, retention, changed: Notify::new() })
     }
@@ -156,6 +160,29 @@ impl Media {
     /// The file's place on disk.
     pub fn path(&self, stored: &Stored) -> std::path::PathBuf {
         self.files.path(&stored.sha256)
+    }
+
+    /// Removes files whose last entry is gone. Returns how many went.
+    ///
+    /// # Errors
+    /// If the store or the folder cannot be read.
+    pub async fn sweep(&self) -> anyhow::Result<u64> {
+        const PAGE: usize = 500;
+        let (mut used, mut after) = (HashSet::new(), None);
+        loop {
+            let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
+            let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
+            used.extend(entries.filter_map(|entry| match entry.state {
+                State::Stored(stored) => Some(stored.sha256),
+                _ => None,
+            }));
+            match page.last() {
+                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
+                _ => break,
+            }
+        }
+        let files = self.files.clone();
+        Ok(tokio::task::spawn_blocking(move || files.sweep(|name| used.contains(name), SWEEP_AGE)).await??)
     }
 
     /// An event's body with addresses of files that open for whoever holds it, for a while.

@@ -1,5 +1,6 @@
 //! From bytes to something that can be called: refused with a sentence that helps, compiled off the request path.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,8 +8,11 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, types::ComponentItem};
 
 use super::artefacts::Artefacts;
+use super::call::in_one_line;
 use super::contract::{OFFERED, v1};
 use super::manifest::{Manifest, ManifestError};
+use super::rehearsal;
+use crate::config::Limits;
 
 /// Larger than any component that a toolchain makes today (CPython: 18 MB).
 const BYTES_MAX: u64 = 64 << 20;
@@ -20,7 +24,7 @@ const CORE_MODULE: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 pub enum AdmissionError {
     #[error("cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
-    #[error("has {0} bytes, more than {BYTES_MAX}")]
+    #[error("has more than {0} bytes")]
     TooLarge(u64),
     #[error(
         "is a core WebAssembly module, not a component: build for wasm32-unknown-unknown with wasm-component-ld as linker, \
@@ -33,16 +37,30 @@ pub enum AdmissionError {
     NotWasm,
     #[error("{0}")]
     Manifest(#[from] ManifestError),
+    #[error("is no regular file")]
+    NoFile,
     #[error(
-        "plugin {plugin} wants contract {wanted}; this gateway offers {OFFERED}: rebuild it with an SDK of that version"
+        "plugin {plugin} wants contract {wanted}, and this gateway offers {OFFERED}: rebuild it with an SDK for {OFFERED}, \
+         or run a gateway that offers {wanted}"
     )]
     UnknownContract { plugin: String, wanted: String },
     #[error("plugin {plugin} imports {import}, which this gateway does not offer: {hint}")]
     UnknownImport { plugin: String, import: String, hint: &'static str },
-    #[error("plugin {plugin} does not fit contract {OFFERED}: {why}: rebuild it with an SDK of that version")]
+    #[error("plugin {plugin} does not fit contract {OFFERED}: {why}: rebuild it with an SDK for {OFFERED}")]
     Mismatch { plugin: String, why: String },
     #[error("plugin {plugin} cannot be compiled: {why}")]
     Compile { plugin: String, why: String },
+    #[error("plugin {plugin} does not start: {why}: mend what it does before its first call, and rebuild it")]
+    Start { plugin: String, why: String },
+    #[error("made the compiler panic, which is a fault of this gateway and worth a report: {0}")]
+    Panicked(String),
+}
+
+/// What admission works with.
+pub(super) struct Workshop<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) artefacts: Option<&'a Artefacts>,
+    pub(super) limits: &'a Limits,
 }
 
 /// A component that passed every check.
@@ -56,12 +74,9 @@ pub(super) struct Admitted {
 }
 
 /// Reads, checks and compiles a file. Takes as long as compiling takes: never call it from a request.
-pub(super) fn admit(engine: &Engine, artefacts: Option<&Artefacts>, file: &Path) -> Result<Admitted, AdmissionError> {
-    let size = std::fs::metadata(file)?.len();
-    if size > BYTES_MAX {
-        return Err(AdmissionError::TooLarge(size));
-    }
-    let bytes = std::fs::read(file)?;
+pub(super) fn admit(workshop: &Workshop<'_>, file: &Path) -> Result<Admitted, AdmissionError> {
+    let Workshop { engine, artefacts, .. } = *workshop;
+    let bytes = read(file)?;
     check_kind(&bytes)?;
     let manifest = Manifest::of(&bytes)?;
     check_contract(&manifest)?;
@@ -69,8 +84,21 @@ pub(super) fn admit(engine: &Engine, artefacts: Option<&Artefacts>, file: &Path)
     let component = compile(engine, artefacts, &manifest.id, &digest, &bytes)?;
     let (imports, exports) = interfaces(engine, &component);
     check_imports(&manifest, &imports)?;
-    let calls = link(engine, &manifest, &component)?;
-    Ok(Admitted { manifest, digest, bytes: size, imports, exports, calls })
+    let calls = link(workshop, &manifest, &component)?;
+    Ok(Admitted { manifest, digest, bytes: bytes.len() as u64, imports, exports, calls })
+}
+
+/// Bounded by what is read, not by what was promised: a file may grow meanwhile, and a pipe never ends.
+fn read(file: &Path) -> Result<Vec<u8>, AdmissionError> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(AdmissionError::NoFile);
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        size if size > BYTES_MAX => Err(AdmissionError::TooLarge(BYTES_MAX)),
+        _ => Ok(bytes),
+    }
 }
 
 fn check_kind(bytes: &[u8]) -> Result<(), AdmissionError> {
@@ -101,7 +129,7 @@ fn compile(
     bytes: &[u8],
 ) -> Result<Component, AdmissionError> {
     let failed =
-        |error: wasmtime::Error| AdmissionError::Compile { plugin: plugin.to_owned(), why: format!("{error:#}") };
+        |error: wasmtime::Error| AdmissionError::Compile { plugin: plugin.to_owned(), why: in_one_line(&format!("{error:#}")) };
     let component = match artefacts {
         Some(artefacts) => artefacts.component(engine, digest, bytes).map_err(failed)?,
         None => Component::from_binary(engine, bytes).map_err(failed)?,
@@ -131,9 +159,16 @@ fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(), Admissio
     Err(AdmissionError::UnknownImport { plugin: manifest.id.clone(), import: import.clone(), hint })
 }
 
-fn link(engine: &Engine, manifest: &Manifest, component: &Component) -> Result<v1::Calls, AdmissionError> {
-    let linked = v1::linker(engine).and_then(|linker| linker.instantiate_pre(component)).and_then(v1::Calls::of);
-    linked.map_err(|error| AdmissionError::Mismatch { plugin: manifest.id.clone(), why: format!("{error:#}") })
+fn link(workshop: &Workshop<'_>, manifest: &Manifest, component: &Component) -> Result<v1::Calls, AdmissionError> {
+    let plugin = &manifest.id;
+    let mismatch = |error: wasmtime::Error| AdmissionError::Mismatch {
+        plugin: plugin.clone(),
+        why: in_one_line(&format!("{error:#}")),
+    };
+    let linked = v1::linker(workshop.engine).and_then(|linker| linker.instantiate_pre(component)).map_err(mismatch)?;
+    let started = rehearsal::start(workshop.engine, name(manifest), &linked, workshop.limits);
+    started.map_err(|why| AdmissionError::Start { plugin: plugin.clone(), why })?;
+    v1::Calls::of(linked).map_err(mismatch)
 }
 
 /// The shared handle under which an admitted plugin goes.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use wasmtime::Engine;
@@ -15,12 +15,19 @@ pub struct Artefacts {
 }
 
 impl Artefacts {
-    /// Creates the directory with mode 0700.
+    /// Creates the directory, or closes the one that is there, with mode 0700.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// If that cannot be done, or the directory belongs to another user.
     pub fn open(directory: &Path) -> std::io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        // One that was there already may have been open to others; only its owner can close it.
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+        if let Ok(myself) = fs::metadata("/proc/self")
+            && myself.uid() != fs::metadata(directory)?.uid()
+        {
+            return Err(std::io::Error::other("it belongs to somebody else, whose code would be executed"));
+        }
         Ok(Self { directory: directory.to_owned() })
     }
 

@@ -1,8 +1,10 @@
 //! A channel's side of a plugin: settings, secrets, grants.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::Manifest;
@@ -29,6 +31,8 @@ pub struct Binding {
     /// Behind the slot `@channel`.
     pub channel_key: Secret,
     pub limits: Limits,
+    /// Calls that this channel may have under way at once: the others are for other channels.
+    pub(super) places: Arc<Semaphore>,
     /// Stands still at this time, and entropy is all zeros: for reproducible cases, never in a running gateway.
     pub clock: Option<Time>,
 }
@@ -60,10 +64,33 @@ impl Binding {
             hosts: channel.grants.hosts.clone(),
             channel_key: key,
             limits: limits.clone(),
+            places: places(limits),
             clock: None,
             settings: Value::Object(settings).to_string(),
         }
     }
+
+    /// Of nobody, with no rights: for trying whether a component starts.
+    pub(super) fn of_nobody(limits: &Limits) -> Self {
+        Self {
+            channel: String::new(),
+            medium: String::new(),
+            settings: "{}".to_owned(),
+            url: String::new(),
+            secrets: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            hosts: Vec::new(),
+            channel_key: Secret::new(""),
+            limits: Limits { log_lines: 0, ..limits.clone() },
+            places: places(limits),
+            clock: None,
+        }
+    }
+}
+
+/// Half of all: a channel whose plugin hangs leaves the other half to the others.
+fn places(limits: &Limits) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new((limits.concurrency / 2).max(1)))
 }
 
 /// Checks a channel's settings, secrets and grants against the manifest.

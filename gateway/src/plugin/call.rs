@@ -15,13 +15,18 @@ use super::state::{CallState, Shared};
 use super::{Binding, host};
 
 const HANDLES_MAX: usize = 1_000;
+/// Characters of an error that are told.
+const ERROR_MAX: usize = 512;
 
 /// A call that is under way: its store, and its place among the calls that may run at once.
 pub(super) struct Call {
     pub(super) store: Store<CallState>,
     wall: Duration,
-    _permit: OwnedSemaphorePermit,
+    _places: Places,
 }
+
+/// Its place among the calls of its channel, and among all.
+pub(super) type Places = [OwnedSemaphorePermit; 2];
 
 /// How the guest's part of a call ended.
 pub(super) type Ended<T> = Result<std::thread::Result<wasmtime::Result<Result<T, Failure>>>, Elapsed>;
@@ -32,10 +37,10 @@ impl Call {
         plugin: Arc<str>,
         binding: Arc<Binding>,
         shared: Arc<Shared>,
-        permit: OwnedSemaphorePermit,
+        places: Places,
     ) -> Self {
         let wall = binding.limits.wall;
-        Self { store: fresh_store(engine, plugin, binding, shared), wall, _permit: permit }
+        Self { store: fresh_store(engine, plugin, binding, shared), wall, _places: places }
     }
 
     /// The time that the call may take.
@@ -65,7 +70,7 @@ pub(super) async fn bounded<T>(
     tokio::time::timeout(wall, AssertUnwindSafe(guest).catch_unwind()).await
 }
 
-fn fresh_store(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>) -> Store<CallState> {
+pub(super) fn fresh_store(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>) -> Store<CallState> {
     let output = binding.limits.output;
     let ticks = u32::try_from(binding.limits.cpu.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX);
     let mut store = Store::new(engine, CallState::new(plugin, binding, shared, ticks));
@@ -81,7 +86,7 @@ fn fresh_store(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared:
     store
 }
 
-fn failure_of(error: &wasmtime::Error, state: &CallState) -> Failure {
+pub(super) fn failure_of(error: &wasmtime::Error, state: &CallState) -> Failure {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Failure::Busy;
     }
@@ -90,12 +95,18 @@ fn failure_of(error: &wasmtime::Error, state: &CallState) -> Failure {
         _ if state.memory.refused => Broken::MemoryLimit,
         Some(trap) => Broken::Trap(trap.to_string()),
         None if format!("{error:#}").contains("fuel allocated for hostcalls") => Broken::OutputLimit,
-        None => Broken::Trap(format!("{error:#}")),
+        None => Broken::Trap(in_one_line(&format!("{error:#}"))),
     };
     Failure::Broken(broken)
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+/// Errors may repeat names out of the component: an operator's log is no place for them to write in.
+pub(super) fn in_one_line(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(ERROR_MAX).collect()
+}
+
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without words").to_owned()
 }

@@ -11,8 +11,12 @@ pub(super) const TICK: Duration = Duration::from_millis(2);
 
 /// More slots than calls: a slot is not free again in the very moment its call ends.
 const SPARE_SLOTS: usize = 16;
-/// The largest component takes that many core instances (CPython: 38).
-const CORE_INSTANCES_PER_COMPONENT: usize = 40;
+/// Of one component; the largest takes that many (CPython: 38).
+pub(super) const CORE_INSTANCES_MAX: usize = 40;
+/// Of one component. Toolchains make one; the second is for what an author links in.
+pub(super) const MEMORIES_MAX: usize = 2;
+/// Of one component.
+pub(super) const TABLES_MAX: usize = 16;
 /// Kept mapped of each free slot. With `pagemap_scan` resetting it costs less than mapping it again (27 -> 15 us a call).
 const KEEP_RESIDENT: usize = 512 << 10;
 
@@ -42,15 +46,17 @@ fn config(strategy: InstanceAllocationStrategy) -> Config {
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let slots = u32::try_from(limits.concurrency + SPARE_SLOTS).unwrap_or(u32::MAX);
+    let of_all = |of_one: usize| slots.saturating_mul(of_one as u32);
     let mut pool = PoolingAllocationConfig::new();
+    // Totals fit the greediest component in every slot: none takes from another what is not its own.
     pool.total_component_instances(slots)
         .total_stacks(slots)
-        .total_memories(slots * 2)
-        .total_tables(slots * 4)
-        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT as u32))
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(4)
-        .max_tables_per_component(64)
+        .total_memories(of_all(MEMORIES_MAX))
+        .total_tables(of_all(TABLES_MAX))
+        .total_core_instances(of_all(CORE_INSTANCES_MAX))
+        .max_core_instances_per_component(CORE_INSTANCES_MAX as u32)
+        .max_memories_per_component(MEMORIES_MAX as u32)
+        .max_tables_per_component(TABLES_MAX as u32)
         .max_memories_per_module(1)
         .max_tables_per_module(4)
         .table_elements(50_000)

@@ -8,6 +8,8 @@ use wasmparser::{Parser, Payload};
 
 use crate::config::HostPattern;
 
+/// Of what is shown in one line of a log.
+const LINE_MAX: usize = 128;
 const SECTION: &str = "omnigate:manifest";
 
 /// The manifest.
@@ -127,13 +129,13 @@ pub struct ChoicesCapability {
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("it holds no manifest: embed one with the SDK's channel! macro, or as custom section \"{SECTION}\"")]
+    #[error("holds no manifest: embed one with the SDK's channel! macro, or as custom section \"{SECTION}\"")]
     Missing,
-    #[error("its manifest is unreadable: {0}")]
+    #[error("holds a manifest that cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
-    #[error("its manifest is wrong: {0}")]
+    #[error("holds a wrong manifest: {0}")]
     Wrong(String),
-    #[error("it is no WebAssembly: {0}")]
+    #[error("is broken WebAssembly: {0}")]
     Binary(String),
 }
 
@@ -153,6 +155,14 @@ impl Manifest {
         let plain = |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(is_name_byte);
         if !plain(&self.id) {
             return Err(ManifestError::Wrong(format!("id {:?} must be 1 to 64 of a-z 0-9 - _", self.id)));
+        }
+        for (name, text) in
+            [("version", &self.version), ("contract", &self.contract), ("name", &self.name), ("medium", &self.medium)]
+        {
+            if text.is_empty() || text.len() > LINE_MAX || text.chars().any(char::is_control) {
+                let rule = format!("{name} must be 1 to {LINE_MAX} bytes without control characters");
+                return Err(ManifestError::Wrong(rule));
+            }
         }
         if let Some(slot) = self.slots.keys().find(|slot| !plain(slot)) {
             return Err(ManifestError::Wrong(format!("slot {slot:?} must be 1 to 64 of a-z 0-9 - _")));

@@ -10,6 +10,7 @@ pub mod exchange;
 mod host;
 mod manifest;
 mod registry;
+mod rehearsal;
 mod services;
 mod state;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,9 +11,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-use super::admission::{self, AdmissionError};
+use super::admission::{self, AdmissionError, Workshop};
 use super::artefacts::Artefacts;
-use super::call::{Call, bounded};
+use super::call::{Call, bounded, panic_text};
 use super::exchange::{Called, Download};
 use super::exchange::{Failure, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal, Step};
 use super::state::Shared;
@@ -48,6 +49,7 @@ pub struct Refused {
 pub struct Plugins {
     engine: Engine,
     artefacts: Option<Artefacts>,
+    limits: Limits,
     directory: PathBuf,
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
@@ -77,6 +79,7 @@ impl Plugins {
         Ok(Self {
             engine,
             artefacts,
+            limits: limits.clone(),
             directory: directory.to_owned(),
             shared,
             permits: Arc::new(Semaphore::new(limits.concurrency)),
@@ -118,7 +121,10 @@ impl Plugins {
     /// # Errors
     /// If it is refused.
     pub fn admit(&self, file: &Path) -> Result<Plugin, AdmissionError> {
-        let admitted = admission::admit(&self.engine, self.artefacts.as_ref(), file)?;
+        let workshop = Workshop { engine: &self.engine, artefacts: self.artefacts.as_ref(), limits: &self.limits };
+        // A file that makes the compiler panic must not keep the others from being loaded.
+        let admitted = catch_unwind(AssertUnwindSafe(|| admission::admit(&workshop, file)));
+        let admitted = admitted.unwrap_or_else(|panic| Err(AdmissionError::Panicked(panic_text(&*panic))))?;
         Ok(Plugin {
             name: admission::name(&admitted.manifest),
             manifest: admitted.manifest,
@@ -259,8 +265,11 @@ impl Plugin {
 
     /// The semaphore stands before the pool: an exhausted pool is an error, a semaphore a queue.
     async fn begin(&self, binding: &Arc<Binding>) -> Option<Call> {
-        let permit =
-            tokio::time::timeout(binding.limits.wall, self.permits.clone().acquire_owned()).await.ok()?.ok()?;
-        Some(Call::new(&self.engine, self.name.clone(), binding.clone(), self.shared.clone(), permit))
+        let places = async {
+            let of_channel = binding.places.clone().acquire_owned().await.ok()?;
+            Some([of_channel, self.permits.clone().acquire_owned().await.ok()?])
+        };
+        let places = tokio::time::timeout(binding.limits.wall, places).await.ok()??;
+        Some(Call::new(&self.engine, self.name.clone(), binding.clone(), self.shared.clone(), places))
     }
 }

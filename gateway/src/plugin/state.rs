@@ -8,6 +8,13 @@ use wasmtime::ResourceLimiter;
 use super::{Binding, Services};
 use crate::egress::Egress;
 
+/// Bytes that the host signs, compares or copies in about one tick of processor time.
+const BYTES_PER_TICK: usize = 512 << 10;
+/// Reads and writes of the channel's memory, pushes and histories of one call.
+const FAVOURS_MAX: u32 = 1_000;
+/// Files that one call may announce.
+const UPLOADS_MAX: u32 = 20;
+
 /// What all calls share.
 pub(super) struct Shared {
     pub(super) egress: Arc<Egress>,
@@ -16,6 +23,9 @@ pub(super) struct Shared {
 
 /// One call's state: dropped with its store, whatever happens.
 pub(super) struct CallState {
+    /// What it may still ask of the store and of open sockets.
+    pub(super) favours_left: u32,
+    pub(super) uploads_left: u32,
     pub(super) plugin: Arc<str>,
     pub(super) binding: Arc<Binding>,
     pub(super) shared: Arc<Shared>,
@@ -33,8 +43,10 @@ impl CallState {
     pub(super) fn new(plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>, ticks: u32) -> Self {
         let limits = &binding.limits;
         Self {
-            memory: MemoryLimit { max: limits.memory, used: 0, refused: false },
+            memory: MemoryLimit::new(limits.memory),
             ticks_left: ticks,
+            favours_left: FAVOURS_MAX,
+            uploads_left: UPLOADS_MAX,
             deadline: Instant::now() + limits.wall,
             authentic: false,
             log: super::host::log::LogBudget::new(limits.log_lines),
@@ -46,35 +58,80 @@ impl CallState {
         }
     }
 
+    /// Work of the host on the guest's behalf counts as the guest's own: ticks are seen only while the guest runs.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        let ticks = u32::try_from(bytes / BYTES_PER_TICK).unwrap_or(u32::MAX);
+        self.ticks_left = self.ticks_left.saturating_sub(ticks);
+    }
+
+    /// Whether the store or a socket may be troubled once more.
+    pub(super) fn may_ask(&mut self) -> bool {
+        take_one(&mut self.favours_left)
+    }
+
+    /// Whether one more file may be announced.
+    pub(super) fn may_upload(&mut self) -> bool {
+        take_one(&mut self.uploads_left)
+    }
+
     /// What is left of the call's wall time.
     pub(super) fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
-/// Sums over all memories of a call.
+fn take_one(left: &mut u32) -> bool {
+    let allowed = *left > 0;
+    *left = left.saturating_sub(1);
+    allowed
+}
+
+/// Sums over all memories and tables of a call.
 pub(super) struct MemoryLimit {
     max: usize,
     used: usize,
+    table_elements: usize,
     /// The guest asked for more than it may have: what follows is its own doing.
     pub(super) refused: bool,
 }
 
-/// Elements of all tables are few and small; the pool bounds each.
-const TABLE_ELEMENTS_MAX: usize = 50_000;
+impl MemoryLimit {
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, used: 0, table_elements: 0, refused: false }
+    }
+}
+
+/// Of all tables; bounds what the pool does not, where there is no pool.
+const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let grown = self.used.saturating_add(desired.saturating_sub(current));
-        if grown > self.max {
-            self.refused = true;
-            return Ok(false);
+        self.refused |= grown > self.max;
+        if grown <= self.max {
+            self.used = grown;
         }
-        self.used = grown;
-        Ok(true)
+        Ok(grown <= self.max)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let grown = self.table_elements.saturating_add(desired.saturating_sub(current));
+        self.refused |= grown > TABLE_ELEMENTS_MAX;
+        if grown <= TABLE_ELEMENTS_MAX {
+            self.table_elements = grown;
+        }
+        Ok(grown <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        super::engine::CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        super::engine::TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        super::engine::MEMORIES_MAX
     }
 }

@@ -1,7 +1,8 @@
 //! Web chat: the widget of `web/` and the other end of its socket, as `PROTOCOL.md` has it.
 //!
-//! A visitor is a random id, kept by the browser in a signed token, or the site's own id of somebody who signed in: `user:` before it,
-//! proven by an HMAC. Who signs in takes along what was said before. Both are unique inside the channel only, so that is their scope.
+//! A visitor is a random id, kept by the browser in a signed token, or the site's own id of somebody who signed in:
+//! `user:` before it, proven by an HMAC. Who signs in takes along what was said before. Both are unique inside the
+//! channel only, so that is their scope.
 
 mod frames;
 mod history;

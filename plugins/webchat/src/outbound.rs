@@ -59,7 +59,8 @@ fn key(stranger: &str) -> String {
     format!("known/{stranger}")
 }
 
-/// A stranger has signed in: answers to his last message still go to his former address, and his former token opens nothing any more.
+/// A stranger has signed in: answers to his last message still go to his former address, and his former token opens
+/// nothing any more.
 pub(crate) fn signed_in(stranger: &str, known: &str) {
     if kv::put(&key(stranger), known.as_bytes(), Some(KNOWN_MS)).is_err() {
         warn("no room to remember that a visitor signed in: his former token stays valid", &[]);

@@ -37,14 +37,15 @@ pub(crate) fn hello(ctx: &Context, settings: &Settings, frame: &str) -> Result<S
         Ok(user) => user,
         Err(why) => return Ok(farewell(why)),
     };
-    let before = returning(&hello, now)?;
-    let id = user.or_else(|| unclaimed(before.clone())).unwrap_or_else(visitor::random);
+    let before = unclaimed(returning(&hello, now)?);
+    let id = user.or_else(|| before.clone()).unwrap_or_else(visitor::random);
     let visitor = described(id, &hello);
     let stranger = before.filter(|before| visitor::is_known(&visitor.id) && *before != visitor.id);
     welcome(ctx, settings, &hello, &visitor, stranger, now)
 }
 
-/// The site's id of the visitor, where it is proven; or why there is no session. A claim without proof counts for nothing: it must not open somebody else's history.
+/// The site's id of the visitor, where it is proven; or why there is no session. A claim without proof counts for
+/// nothing: it must not open somebody else's history.
 fn proven(settings: &Settings, claim: Option<&Claim>) -> Result<Result<Option<String>, Bye>, Fault> {
     let required = settings.identity == IdentityMode::Required;
     let without = if required { Err(Bye::IdentityRequired) } else { Ok(None) };
@@ -61,14 +62,16 @@ fn proven(settings: &Settings, claim: Option<&Claim>) -> Result<Result<Option<St
     Ok(if genuine { Ok(Some(visitor::known(&claim.id))) } else { Err(Bye::IdentityInvalid) })
 }
 
-/// The stranger whom the token tells of. Those who signed in prove it each time: after signing out, the browser is a stranger's again.
+/// The stranger whom the token tells of. Those who signed in prove it each time: after signing out, the browser is a
+/// stranger's again.
 fn returning(hello: &Hello<'_>, now: f64) -> Result<Option<String>, Fault> {
     let Some(token) = hello.token.as_deref() else { return Ok(None) };
     let visitor = token::visitor(token, now)?;
     Ok(visitor.filter(|visitor| !visitor::is_known(visitor)).map(str::to_owned))
 }
 
-/// A stranger's token dies when he signs in: it would open all that he says from then on.
+/// A stranger's token dies when he signs in: it would open all that he says from then on, and tie him to the next who
+/// signs in with that browser.
 fn unclaimed(stranger: Option<String>) -> Option<String> {
     stranger.filter(|stranger| outbound::known_as(stranger).is_none())
 }

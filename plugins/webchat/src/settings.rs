@@ -25,8 +25,8 @@ impl Settings {
         serde_json::from_str(&ctx.settings).map_err(|_| Fault::internal("the settings do not fit the manifest"))
     }
 
-    /// Whether a site may show the chat. `url` is the channel's own address: the gateway's own page always may. A program that is no browser names no
-    /// origin; it passes only where everybody does.
+    /// Whether a site may show the chat. `url` is the channel's own address: the gateway's own page always may. A
+    /// program that is no browser names no origin; it passes only where everybody does.
     pub(crate) fn allows(&self, origin: Option<&str>, url: &str) -> bool {
         let is_own = origin.is_some_and(|origin| url.strip_prefix(origin).is_some_and(|rest| rest.starts_with('/')));
         is_own || self.allowed_origins.iter().any(|allowed| fits(allowed, origin))

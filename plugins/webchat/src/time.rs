@@ -11,8 +11,8 @@ pub(crate) fn rfc3339(epoch_ms: f64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
-/// Date of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are taken to begin in March, so that the leap day is their last; 400 of them
-/// have 146,097 days.
+/// Date of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are taken to begin in March, so
+/// that the leap day is their last; 400 of them have 146,097 days.
 fn civil(days: i64) -> (i64, i64, i64) {
     const ERA_DAYS: i64 = 146_097;
     /// From 0000-03-01 to 1970-01-01.

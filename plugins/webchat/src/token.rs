@@ -3,7 +3,8 @@
 use omnigate_plugin::Fault;
 use omnigate_plugin::secrets::{self, Algorithm, CHANNEL_KEY};
 
-/// A visitor who does not come back for so long is a new one: 45 days, less than we remember which strangers have signed in.
+/// A visitor who does not come back for so long is a new one: 45 days, less than we remember which strangers have
+/// signed in.
 const LIFE_MS: f64 = 45.0 * 86_400_000.0;
 
 /// `{tag}.{issued}.{visitor}`, the time in milliseconds since 1970.

@@ -1227,6 +1227,7 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
     }
 
     message(frame) {
+      if (frame.id === null && frame.from === 'visitor') return this.echo(frame);
       if (typeof frame.id !== 'string') return;
       const { entry, isNew, adopted } = this.transcript.receive(frame);
       if (this.connection.state === 'ready') this.transcript.mark();
@@ -1236,6 +1237,18 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
         this.panel.update(entry);
       }
       if (isNew && !entry.own) this.arrived(entry);
+    }
+
+    /** Our words from another tab, which has them until they are acknowledged. The id comes with the next history. */
+    echo(frame) {
+      if (typeof frame.client_id !== 'string' || this.outbox.mine.has(frame.client_id)) return;
+      const known = this.transcript.byClient.get(frame.client_id);
+      if (known) {
+        Transcript.advance(known, 'sent');
+        return this.refresh([known]);
+      }
+      const { parts, at } = Transcript.read(frame);
+      this.panel.insert(this.transcript.compose(frame.client_id, parts, 'sent', at), this.transcript.entries);
     }
 
     arrived(entry) {

@@ -92,7 +92,8 @@ fn button(button: &wire::Button<'_>) -> Part {
     Part::Choice(Choice { id, title })
 }
 
-/// The answer of a flow, its JSON taken out of the string that it comes in. A person made it: what is no JSON, or too deep, stays a string.
+/// The answer of a flow, its JSON taken out of the string that it comes in. A person made it: what is no JSON, or too
+/// deep, stays a string.
 fn form(reply: &wire::FormReply<'_>) -> Part {
     let mut form = json!({ "name": text(reply.name.as_ref()), "body": text(reply.body.as_ref()) });
     match serde_json::from_str::<Value>(&reply.response_json) {

@@ -1,6 +1,7 @@
 //! Meta's error codes in the gateway's words.
 //!
-//! The code decides, not the HTTP status: almost everything is a 400. The same codes come at once as the answer to a call and later in receipts.
+//! The code decides, not the HTTP status: almost everything is a 400. The same codes come at once as the answer to a
+//! call and later in receipts.
 
 use omnigate_plugin::prelude::*;
 
@@ -74,13 +75,15 @@ impl Verdict {
         Self { kind, reason, retryable, text }
     }
 
-    /// Hours or days later, and for this person or template only: neither a pause of the channel nor a quick retry would help.
+    /// Hours or days later, and for this person or template only: neither a pause of the channel nor a quick retry
+    /// would help.
     const fn later(text: &'static str) -> Self {
         Self { retryable: true, ..Self::new(FaultKind::Rejected, ReasonCode::RateLimited, text) }
     }
 }
 
-/// How long to wait where Meta says why and not how long: for spam suspicion an hour; between two people 4 s, 16 s, 64 s, ...
+/// How long to wait where Meta says why and not how long: for spam suspicion an hour; between two people 4 s, 16 s, 64
+/// s, ...
 fn pause_ms(code: Option<u32>, attempt: u32) -> Option<u32> {
     const SPAM_MS: u32 = 3_600_000;
     const PAIR_ATTEMPTS_MAX: u32 = 5;

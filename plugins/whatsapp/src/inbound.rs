@@ -6,8 +6,8 @@ use crate::people::{self, Person};
 use crate::wire::{self, Change, Contact, Entry, Loose, Message, Problem, Stamp, Text, Webhook, text, time};
 use crate::{account, message, status};
 
-/// Everything that the webhook tells of the business number `own_number`. `digest` names the webhook: things without an id of their own are
-/// known by it and by their place.
+/// Everything that the webhook tells of the business number `own_number`. `digest` names the webhook: things without an
+/// id of their own are known by it and by their place.
 ///
 /// # Errors
 /// `invalid` if the body is no JSON.

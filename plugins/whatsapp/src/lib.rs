@@ -1,8 +1,8 @@
 //! WhatsApp Business by Meta's Cloud API, one channel for each business number.
 //!
-//! A person is known by the telephone number (`tel`), by the business-scoped user id (`whatsapp`), or by both: people with a user
-//! name hide their number. A user id is unique inside a business portfolio, which no webhook names; its scope is therefore the WhatsApp business
-//! account, the `id` of the webhook's entry.
+//! A person is known by the telephone number (`tel`), by the business-scoped user id (`whatsapp`), or by both: people
+//! with a user name hide their number. A user id is unique inside a business portfolio, which no webhook names; its
+//! scope is therefore the WhatsApp business account, the `id` of the webhook's entry.
 
 mod account;
 mod content;

@@ -153,7 +153,8 @@ fn metadata(contact: Option<&Contact<'_>>, message: &Message<'_>) -> Option<Stri
     serde_json::to_string(&metadata).ok().filter(|json| json != "{}")
 }
 
-/// A notice of WhatsApp itself: the person has another number, another user id, or both. Every old address is tied to a new one, and every new one to an old.
+/// A notice of WhatsApp itself: the person has another number, another user id, or both. Every old address is tied to a
+/// new one, and every new one to an old.
 fn system_event(
     reading: &mut Reading<'_>,
     scene: &Scene<'_>,

@@ -211,8 +211,9 @@ fn row(option: &ChoiceOption) -> Result<Value, Fault> {
     Ok(row)
 }
 
-/// What only WhatsApp has: `reaction` `{emoji, message_id?}`, to the answered message unless it names one, taken back without an emoji; and
-/// `interactive` with whatever Meta documents under that name: flows, products, requests for a location.
+/// What only WhatsApp has: `reaction` `{emoji, message_id?}`, to the answered message unless it names one, taken back
+/// without an emoji; and `interactive` with whatever Meta documents under that name: flows, products, requests for a
+/// location.
 fn special(extension: &Extension, message: &Outbound) -> Result<Typed, Fault> {
     let malformed =
         || Fault::rejected(ReasonCode::Rejected, "the data of the extension is not the expected JSON object");

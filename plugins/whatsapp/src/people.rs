@@ -11,7 +11,8 @@ pub(crate) struct Person {
     pub others: Vec<Identity>,
 }
 
-/// From what may be a number or a user id, and a user id. The number goes first: it is the address that SMS and voice share.
+/// From what may be a number or a user id, and a user id. The number goes first: it is the address that SMS and voice
+/// share.
 pub(crate) fn person(number_or_id: Option<&Text<'_>>, user_id: Option<&Text<'_>>, account: &str) -> Option<Person> {
     let first = text(number_or_id).map(|value| identity(value, account));
     let second = text(user_id).map(|value| scoped(value, account));

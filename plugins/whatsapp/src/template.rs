@@ -16,8 +16,8 @@ pub(crate) fn content(template: &Template) -> Result<Value, Fault> {
     Ok(content)
 }
 
-/// Three forms are taken: Meta's own `components`, as an array or under that key; an array of texts for the body, `{{1}}` first; an object of texts
-/// for the body by name.
+/// Three forms are taken: Meta's own `components`, as an array or under that key; an array of texts for the body,
+/// `{{1}}` first; an object of texts for the body by name.
 fn components(parameters: Value) -> Result<Option<Value>, Fault> {
     match parameters {
         Value::Null => Ok(None),

@@ -176,3 +176,19 @@ fn nothing_leaves_while_too_much_is_not_written_down() {
     bench.lanes.settled(changes.announced);
     assert!(!bench.leaving().is_empty());
 }
+
+#[test]
+fn a_slow_lane_stops_the_reader_at_no_point() {
+    let mut bench = Bench::new(Progress::default());
+    bench.feed([0]);
+    assert_eq!(bench.leaving(), [(0, 1)]);
+    for ended in 0..10_000 {
+        assert!(bench.lanes.read_next(bench.now.mono).is_some(), "after {ended}");
+        bench.feed([1]);
+        assert_eq!(bench.leaving(), [(1, 1)]);
+        bench.end(1, Outcome::Done);
+        let changes = bench.lanes.take_changes(bench.now.wall);
+        bench.lanes.settled(changes.announced);
+    }
+    assert_eq!(bench.lanes.figures().lanes_waiting, 1, "it went apart");
+}

@@ -83,8 +83,12 @@ impl Place {
     }
 
     pub(super) async fn start_as(&self, subscriber: Subscriber) -> Running {
+        self.start_with(subscriber, Duration::from_secs(10)).await
+    }
+
+    pub(super) async fn start_with(&self, subscriber: Subscriber, grace: Duration) -> Running {
         let lease = self.store.claim(Partition(0)).await.unwrap().unwrap();
-        let shutdown = Shutdown { stop: CancellationToken::new(), grace: Duration::from_secs(10) };
+        let shutdown = Shutdown { stop: CancellationToken::new(), grace };
         let (handle, task) = start(Arc::clone(&self.store), lease, subscriber, shutdown.clone());
         Running { handle, task, stop: shutdown.stop }
     }

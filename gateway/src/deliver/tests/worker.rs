@@ -248,7 +248,8 @@ async fn a_dead_letter_can_be_retried_and_dropped() {
     let script = Arc::clone(&well);
     let target = Scripted::new(move |_| if script.load(Ordering::SeqCst) { Outcome::Done } else { retry() });
     let place = Place::new();
-    let ids = place.append([0, 0, 1]).await;
+    // One lane: several that fail would open the breaker.
+    let ids = place.append([0, 0, 0]).await;
     let running = place.start(&target).await;
     running.until(|state| state.dead == 3 && state.lanes_waiting == 0).await;
     let deliveries = Deliveries::default();
@@ -316,7 +317,8 @@ async fn who_lost_the_lease_stops() {
     running.until(|state| state.delivered == 1).await;
     place.store.claim(Partition(0)).await.unwrap();
     place.append([0]).await;
-    assert!(matches!(running.task.await.unwrap(), Err(StoreError::Fenced { .. })));
+    let ended = tokio::time::timeout(Duration::from_secs(20), running.task).await.expect("it goes on");
+    assert!(matches!(ended.unwrap(), Err(StoreError::Fenced { .. })));
     assert!(running.handle.resume().await.is_err());
 }
 
@@ -334,6 +336,22 @@ async fn a_shutdown_waits_for_what_is_under_way_and_begins_nothing() {
     assert_eq!(target.seen().len(), 1);
     assert_eq!(target.done().len(), 1);
     assert_eq!(place.progress().await.cursor.floor.0, 1);
+}
+
+#[tokio::test]
+async fn what_takes_longer_than_the_grace_is_cut_off_and_made_again() {
+    let (place, target) = (Place::new(), Scripted::willing());
+    target.close(&[0]);
+    place.append([0, 1]).await;
+    let running = place.start_with(place.subscriber(&target), Duration::from_millis(20)).await;
+    target.until_seen(|seen| seen.len() == 2).await;
+    running.stop().await;
+    assert_eq!(target.done().len(), 1);
+    target.close(&[]);
+    let running = place.start(&target).await;
+    target.until_done(2).await;
+    running.stop().await;
+    assert_eq!(target.seen().len(), 3);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
+use super::echo;
 use super::secrets::{SecretError, secret};
 use crate::egress::{self, Allowed, Received};
 use crate::plugin::state::CallState;
@@ -14,7 +15,7 @@ const HEADERS_MAX: usize = 64;
 const URL_MAX: usize = 8 << 10;
 
 /// Everything that has a meaning inside a path or query; a token's colon stays.
-const SEGMENT: &AsciiSet = &CONTROLS
+pub(super) const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -32,14 +33,21 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Headers that are the host's: credentials come from slots, framing from the client.
-const FORBIDDEN: [HeaderName; 10] = [
-    header::AUTHORIZATION,
+/// No CONNECT, which would open a tunnel, and no TRACE, which would show the guest its credentials.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// Headers that say who asks: they come from slots.
+const CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+
+/// Headers that say where a request goes and where it ends: they are the client's, whatever they are filled with.
+const FRAMING: [HeaderName; 10] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
-    header::COOKIE,
+    header::EXPECT,
     header::HOST,
-    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
@@ -87,10 +95,12 @@ pub(in crate::plugin) async fn send(state: &mut CallState, request: GuestRequest
     // The guest must have time left to say what a missing answer means.
     let left = state.time_left() * 9 / 10;
     let timeout = request.timeout.map_or(left, |timeout| timeout.min(left));
+    let secrets = echo::Silenced::of(state, request.credentials.iter().map(Credential::slot));
     let ready = prepare(state, request).map_err(|why| HttpError::Egress(egress::Error::Denied(why)))?;
     let limits = egress::Limits { timeout, response: state.binding.limits.http_response };
     let hosts = &state.binding.hosts;
-    state.shared.egress.send(ready, |url| Allowed::by(hosts, url), limits).await.map_err(HttpError::Egress)
+    let received = state.shared.egress.send(ready, |url| Allowed::by(hosts, url), limits).await;
+    received.map(|received| echo::silenced(received, &secrets)).map_err(HttpError::Egress)
 }
 
 /// Puts the credentials in. Every rule is checked before a secret is touched.
@@ -100,11 +110,13 @@ pub(in crate::plugin) fn prepare(state: &CallState, request: GuestRequest) -> Re
     for credential in &request.credentials {
         check_audience(state, credential.slot(), &template)?;
     }
-    let method =
-        Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("{:?} is no method", request.method))?;
+    let method = checked_method(&request.method)?;
     let mut headers = guest_headers(&request.headers)?;
     let mut url = request.url;
-    for credential in &request.credentials {
+    // Into the path first: what is put into the query writes the address anew, and its braces with it.
+    let (paths, others): (Vec<_>, Vec<_>) =
+        request.credentials.iter().partition(|credential| matches!(credential, Credential::Path(_)));
+    for credential in paths.into_iter().chain(others) {
         inject(state, credential, &mut url, &mut headers)?;
     }
     let url = checked_url(&url)?;
@@ -112,6 +124,11 @@ pub(in crate::plugin) fn prepare(state: &CallState, request: GuestRequest) -> Re
         return Err("a credential must not change the host".into());
     }
     Ok(egress::Request { method, url, headers, body: request.body.unwrap_or_default().into() })
+}
+
+fn checked_method(text: &str) -> Result<Method, String> {
+    let known = METHODS.into_iter().find(|method| method.as_str() == text);
+    known.ok_or_else(|| "the method must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS".into())
 }
 
 fn checked_url(text: &str) -> Result<Url, String> {
@@ -143,7 +160,7 @@ fn guest_headers(headers: &[(String, String)]) -> Result<HeaderMap, String> {
     map.insert(header::USER_AGENT, HeaderValue::from_static(concat!("omnigate/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is not valid")?;
-        if FORBIDDEN.contains(&name) {
+        if FRAMING.contains(&name) || CREDENTIALS.contains(&name) {
             return Err(format!("header {name} is the gateway's: use a credential"));
         }
         let value = HeaderValue::from_str(value).map_err(|_| format!("the value of header {name} is not valid"))?;
@@ -165,6 +182,9 @@ fn inject(state: &CallState, credential: &Credential, url: &mut String, headers:
         ),
         Credential::Header { name, prefix, .. } => {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is not valid")?;
+            if FRAMING.contains(&name) {
+                return Err(format!("header {name} is the gateway's: no credential goes there"));
+            }
             insert(headers, name, &format!("{prefix}{value}"), slot)
         }
         Credential::Query { name, prefix, .. } => {
@@ -174,7 +194,11 @@ fn inject(state: &CallState, credential: &Credential, url: &mut String, headers:
             Ok(())
         }
         Credential::Path(_) => {
-            *url = url.replace(&format!("{{{slot}}}"), &utf8_percent_encode(value, SEGMENT).to_string());
+            let place = format!("{{{slot}}}");
+            if !url.contains(&place) {
+                return Err(format!("the address has no place {place} for the slot"));
+            }
+            *url = url.replace(&place, &utf8_percent_encode(value, SEGMENT).to_string());
             Ok(())
         }
     }

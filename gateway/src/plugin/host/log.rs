@@ -23,7 +23,7 @@ impl LogBudget {
             self.lines_left -= 1;
             self.bytes_left -= bytes;
         } else {
-            self.suppressed += 1;
+            self.suppressed = self.suppressed.saturating_add(1);
         }
         allowed
     }

@@ -14,6 +14,9 @@ use crate::plugin::state::CallState;
 
 const ENTROPY_MAX: u32 = 4096;
 const HISTORY_MAX: u32 = 200;
+const HISTORY_BYTES_MAX: usize = 8 << 20;
+/// One frame; every socket that waits for it holds a copy.
+const PUSH_MAX: usize = 256 << 10;
 
 /// Everything that this version offers, and nothing else.
 pub(in crate::plugin) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker> {
@@ -34,6 +37,7 @@ impl host::log::Host for CallState {
             Level::Warn => tracing::Level::WARN,
             Level::Error => tracing::Level::ERROR,
         };
+        self.charge(text.len());
         log_host::emit(self, level, &text, &fields);
     }
 }
@@ -87,6 +91,7 @@ impl host::secrets::Host for CallState {
         algorithm: host::secrets::Algorithm,
         data: Vec<u8>,
     ) -> Result<Vec<u8>, host::secrets::SecretError> {
+        self.charge(data.len());
         Ok(secrets_host::sign(self, &slot, algorithm.into(), &data)?)
     }
 
@@ -97,10 +102,12 @@ impl host::secrets::Host for CallState {
         data: Vec<u8>,
         tag: Vec<u8>,
     ) -> Result<bool, host::secrets::SecretError> {
+        self.charge(data.len());
         Ok(secrets_host::verify(self, &slot, algorithm.into(), &data, &tag)?)
     }
 
     fn equals(&mut self, slot: String, candidate: Vec<u8>) -> Result<bool, host::secrets::SecretError> {
+        self.charge(candidate.len());
         Ok(secrets_host::equals(self, &slot, &candidate)?)
     }
 
@@ -111,6 +118,7 @@ impl host::secrets::Host for CallState {
 
 impl host::http::Host for CallState {
     async fn send(&mut self, request: host::http::Request) -> Result<host::http::Response, host::http::HttpError> {
+        self.charge(request.body.as_ref().map_or(0, Vec::len));
         let received = http_host::send(self, inward::guest_request(request)).await?;
         Ok(host::http::Response {
             status: received.status.as_u16(),
@@ -165,6 +173,9 @@ fn expected_version(version: Option<&str>) -> Result<Option<u64>, KvError> {
 
 impl host::kv::Host for CallState {
     async fn get(&mut self, key: String) -> Result<Option<host::kv::Entry>, host::kv::KvError> {
+        if !self.may_ask() {
+            return Err(host::kv::KvError::Quota);
+        }
         let entry = self.shared.services.kv_get(&self.binding.channel, &key).await?;
         Ok(entry.map(|entry| host::kv::Entry { value: entry.value.to_vec(), version: entry.version.to_string() }))
     }
@@ -176,6 +187,10 @@ impl host::kv::Host for CallState {
         if_version: Option<String>,
         ttl_ms: Option<u32>,
     ) -> Result<String, host::kv::KvError> {
+        if !self.may_ask() {
+            return Err(host::kv::KvError::Quota);
+        }
+        self.charge(value.len());
         let expect = expected_version(if_version.as_deref())?;
         let ttl = ttl_ms.map(|ms| Duration::from_millis(ms.into()));
         let version = self.shared.services.kv_put(&self.binding.channel, &key, value, expect, ttl).await?;
@@ -183,25 +198,51 @@ impl host::kv::Host for CallState {
     }
 
     async fn delete(&mut self, key: String) -> Result<(), host::kv::KvError> {
+        if !self.may_ask() {
+            return Err(host::kv::KvError::Quota);
+        }
         Ok(self.shared.services.kv_delete(&self.binding.channel, &key).await?)
     }
 }
 
 impl host::socket::Host for CallState {
     fn push(&mut self, address: String, frame: String) -> u32 {
+        self.charge(frame.len());
+        if frame.len() > PUSH_MAX || !self.may_ask() {
+            return 0;
+        }
         self.shared.services.push(&self.binding.channel, &address, &frame)
     }
 
     async fn history(&mut self, person: types::Identity, after: Option<String>, limit: u32) -> Vec<String> {
         let Ok(person) = inward::identity(person) else { return Vec::new() };
+        if !self.may_ask() {
+            return Vec::new();
+        }
         let limit = limit.min(HISTORY_MAX) as usize;
         let bodies = self.shared.services.history(&self.binding.channel, &person, after.as_deref(), limit).await;
-        bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect()
+        let fitting = within(&bodies, HISTORY_BYTES_MAX, after.is_some());
+        fitting.iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect()
     }
+}
+
+/// What fits: the oldest for a reader who goes on from there, else the newest.
+fn within(bodies: &[bytes::Bytes], max: usize, oldest: bool) -> &[bytes::Bytes] {
+    let mut left = max;
+    let mut fits = |body: &&bytes::Bytes| left.checked_sub(body.len()).map(|rest| left = rest).is_some();
+    if oldest {
+        let count = bodies.iter().take_while(&mut fits).count();
+        return &bodies[..count];
+    }
+    let count = bodies.iter().rev().take_while(&mut fits).count();
+    &bodies[bodies.len() - count..]
 }
 
 impl host::uploads::Host for CallState {
     async fn open(&mut self, upload: host::uploads::Upload) -> Result<host::uploads::Ticket, String> {
+        if !self.may_upload() {
+            return Err("too many uploads in one call".to_owned());
+        }
         let host::uploads::Upload { name, content_type, bytes } = upload;
         let ticket =
             self.shared.services.open_upload(&self.binding.channel, &name, &content_type, bytes.into()).await?;

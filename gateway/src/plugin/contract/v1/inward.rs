@@ -21,6 +21,17 @@ const PARTS_MAX: usize = 100;
 const ID_MAX: usize = 512;
 const TEXT_MAX: usize = 1 << 20;
 const EXTERNAL_IDS_MAX: usize = 100;
+/// Names, titles, types: whatever is shown in one line.
+const LINE_MAX: usize = 4 << 10;
+/// One JSON text: parsed it takes many times its length.
+const JSON_MAX: usize = 256 << 10;
+const ALIASES_MAX: usize = 16;
+const RECIPIENTS_MAX: usize = 256;
+const OPTIONS_MAX: usize = 100;
+const HEADERS_MAX: usize = 64;
+const FRAMES_MAX: usize = 1_000;
+/// Kept for as long as the socket is open.
+const MEMORY_MAX: usize = 64 << 10;
 
 pub(super) fn outcome(outcome: adapter::Outcome) -> Result<Outcome, Broken> {
     Ok(Outcome { reply: reply(outcome.reply)?, happenings: happenings(outcome.events)? })
@@ -30,7 +41,27 @@ fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
     if !(200..=599).contains(&reply.status) {
         return Err(format!("{} is no status of an answer", reply.status));
     }
+    few(reply.headers.len(), HEADERS_MAX, "headers of an answer")?;
     Ok(Reply { status: reply.status, headers: pairs(reply.headers), body: reply.body })
+}
+
+fn few(count: usize, max: usize, what: &str) -> Result<(), Broken> {
+    if count > max { Err(format!("{count} {what} are more than {max}")) } else { Ok(()) }
+}
+
+fn short(text: String, max: usize, what: &str) -> Result<String, Broken> {
+    if text.len() > max {
+        return Err(format!("{what} of {} bytes is longer than {max}", text.len()));
+    }
+    Ok(text)
+}
+
+fn line(text: String, what: &str) -> Result<String, Broken> {
+    short(text, LINE_MAX, what)
+}
+
+fn some_line(text: Option<String>, what: &str) -> Result<Option<String>, Broken> {
+    text.map(|text| line(text, what)).transpose()
 }
 
 fn pairs(headers: Vec<types::Header>) -> Vec<(String, String)> {
@@ -38,14 +69,25 @@ fn pairs(headers: Vec<types::Header>) -> Vec<(String, String)> {
 }
 
 pub(super) fn step(step: session::exports::omnigate::channel::session::Step) -> Result<Step, Broken> {
-    let state = SessionState { address: step.state.address, memory: step.state.memory };
-    Ok(Step { state, happenings: happenings(step.events)?, frames: step.frames, close: step.close })
+    few(step.frames.len(), FRAMES_MAX, "frames of one step")?;
+    let state = SessionState {
+        address: step.state.address.map(id).transpose()?,
+        memory: short(step.state.memory, MEMORY_MAX, "the memory of a socket")?,
+    };
+    let close = step.close.map(close).transpose()?;
+    Ok(Step { state, happenings: happenings(step.events)?, frames: step.frames, close })
+}
+
+/// RFC 6455 section 7.4: the other codes must not be sent.
+fn close((code, reason): (u16, String)) -> Result<(u16, String), Broken> {
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(format!("{code} is no code with which a socket may be closed"));
+    }
+    Ok((code, reason))
 }
 
 fn happenings(events: Vec<events::Event>) -> Result<Vec<Happening>, Broken> {
-    if events.len() > EVENTS_MAX {
-        return Err(format!("{} events are more than {EVENTS_MAX}", events.len()));
-    }
+    few(events.len(), EVENTS_MAX, "events")?;
     events.into_iter().map(happening).collect()
 }
 
@@ -78,8 +120,8 @@ fn happening(event: events::Event) -> Result<Happening, Broken> {
             sender: identity(e.sender)?,
             at: time(e.at),
             granted: e.granted,
-            category: e.category,
-            evidence: e.evidence,
+            category: some_line(e.category, "a category")?,
+            evidence: some_line(e.evidence, "evidence")?,
         },
         Event::IdentityChange(e) => Happening::IdentityChange {
             id: id(e.id)?,
@@ -103,8 +145,8 @@ fn inbound(message: events::Inbound) -> Result<Inbound, Broken> {
     Ok(Inbound {
         id: id(message.id)?,
         sender: identity(message.sender)?,
-        aliases: identities(message.aliases)?,
-        recipients: identities(message.recipients)?,
+        aliases: identities(message.aliases, ALIASES_MAX)?,
+        recipients: identities(message.recipients, RECIPIENTS_MAX)?,
         at: time(message.at),
         in_reply_to: message.in_reply_to.map(id).transpose()?,
         content: content(message.content)?,
@@ -120,13 +162,18 @@ fn status_report(report: events::Status) -> Result<StatusReport, Broken> {
         recipient: report.recipient.map(identity).transpose()?,
         status: status(report.state),
         at: time(report.at),
-        reason: report.reason.map(|reason| Reason {
-            code: reason_code(reason.code),
-            text: reason.text,
-            retryable: reason.retryable,
-            provider_code: reason.provider_code,
-        }),
+        reason: report.reason.map(reason),
     })
+}
+
+/// A receipt is worth more than its words: they are cut.
+fn reason(reason: types::Reason) -> Reason {
+    Reason {
+        code: reason_code(reason.code),
+        text: reason.text.chars().take(512).collect(),
+        retryable: reason.retryable,
+        provider_code: reason.provider_code.map(|code| code.chars().take(64).collect()),
+    }
 }
 
 fn id(id: String) -> Result<String, Broken> {
@@ -141,7 +188,8 @@ pub(super) fn identity(identity: types::Identity) -> Result<Identity, Broken> {
     Identity { scheme, value, scope, name }.checked().map_err(|error| format!("identity: {error}"))
 }
 
-fn identities(list: Vec<types::Identity>) -> Result<Vec<Identity>, Broken> {
+fn identities(list: Vec<types::Identity>, max: usize) -> Result<Vec<Identity>, Broken> {
+    few(list.len(), max, "addresses in one list")?;
     list.into_iter().map(identity).collect()
 }
 
@@ -150,31 +198,48 @@ fn time(value: Option<f64>) -> Option<Time> {
 }
 
 fn content(content: types::Content) -> Result<Content, Broken> {
-    if content.parts.len() > PARTS_MAX {
-        return Err(format!("{} parts are more than {PARTS_MAX}", content.parts.len()));
-    }
-    let parts = content.parts.into_iter().map(piece).collect::<Result<_, _>>()?;
-    Ok(Content { subject: content.subject, parts, quoted_text: content.quoted_text })
+    few(content.parts.len(), PARTS_MAX, "parts")?;
+    Ok(Content {
+        subject: some_line(content.subject, "a subject")?,
+        parts: content.parts.into_iter().map(piece).collect::<Result<_, _>>()?,
+        quoted_text: content.quoted_text.map(text).transpose()?,
+    })
+}
+
+fn text(text: String) -> Result<String, Broken> {
+    short(text, TEXT_MAX, "a text")
 }
 
 fn piece(part: types::Part) -> Result<Piece, Broken> {
     Ok(Piece::Part(match part {
-        types::Part::Media(file) => return Ok(Piece::Media(media(file))),
-        types::Part::Text(text) if text.text.len() > TEXT_MAX => {
-            return Err(format!("a text of {} bytes is longer than {TEXT_MAX}", text.text.len()));
-        }
-        types::Part::Text(text) => Part::Text { text: text.text, html: text.html },
+        types::Part::Media(file) => return media(file).map(Piece::Media),
+        types::Part::Text(rich) => Part::Text { text: text(rich.text)?, html: rich.html.map(text).transpose()? },
         types::Part::Location(place) => location(place)?,
-        types::Part::ContactCard(card) => {
-            Part::ContactCard { name: card.name, phones: card.phones, emails: card.emails }
+        types::Part::ContactCard(card) => contact_card(card)?,
+        types::Part::Choices(choices) => choices_part(choices)?,
+        types::Part::Choice(choice) => {
+            Part::Choice { id: line(choice.id, "the id of a choice")?, title: line(choice.title, "a title")? }
         }
-        types::Part::Choices(choices) => choices_part(choices),
-        types::Part::Choice(choice) => Part::Choice { id: choice.id, title: choice.title },
-        types::Part::Template(template) => {
-            Part::Template { name: template.name, language: template.language, parameters: json(&template.parameters)? }
+        types::Part::Template(template) => Part::Template {
+            name: line(template.name, "a template's name")?,
+            language: line(template.language, "a language")?,
+            parameters: json(&template.parameters)?,
+        },
+        types::Part::Extension(extension) => {
+            Part::Extension { kind: line(extension.kind, "a kind")?, data: json(&extension.data)? }
         }
-        types::Part::Extension(extension) => Part::Extension { kind: extension.kind, data: json(&extension.data)? },
     }))
+}
+
+fn contact_card(card: types::ContactCard) -> Result<Part, Broken> {
+    few(card.phones.len() + card.emails.len(), OPTIONS_MAX, "addresses of one contact card")?;
+    let lines =
+        |list: Vec<String>| list.into_iter().map(|text| line(text, "an address")).collect::<Result<Vec<_>, _>>();
+    Ok(Part::ContactCard {
+        name: line(card.name, "a name")?,
+        phones: lines(card.phones)?,
+        emails: lines(card.emails)?,
+    })
 }
 
 fn location(place: types::Location) -> Result<Part, Broken> {
@@ -184,57 +249,76 @@ fn location(place: types::Location) -> Result<Part, Broken> {
     Ok(Part::Location {
         latitude: place.latitude,
         longitude: place.longitude,
-        name: place.name,
-        address: place.address,
+        name: some_line(place.name, "a place's name")?,
+        address: some_line(place.address, "a place's address")?,
     })
 }
 
-fn choices_part(choices: types::Choices) -> Part {
+fn choices_part(choices: types::Choices) -> Result<Part, Broken> {
+    few(choices.options.len(), OPTIONS_MAX, "options")?;
     let style = match choices.style {
         types::ChoicesStyle::Buttons => ChoicesStyle::Buttons,
         types::ChoicesStyle::List => ChoicesStyle::List,
     };
-    let options = choices.options.into_iter().map(|option| ChoiceOption {
-        id: option.id,
-        title: option.title,
-        description: option.description,
-        url: option.url,
-    });
-    Part::Choices { style, options: options.collect() }
+    let options = choices.options.into_iter().map(choice_option).collect::<Result<_, _>>()?;
+    Ok(Part::Choices { style, options })
 }
 
-fn media(file: types::Media) -> Media {
-    let kind = match file.kind {
+fn choice_option(option: types::ChoiceOption) -> Result<ChoiceOption, Broken> {
+    Ok(ChoiceOption {
+        id: line(option.id, "the id of an option")?,
+        title: line(option.title, "a title")?,
+        description: some_line(option.description, "a description")?,
+        url: some_line(option.url, "an address")?,
+    })
+}
+
+fn media(file: types::Media) -> Result<Media, Broken> {
+    let source = match file.source {
+        types::MediaSource::Reference(reference) => MediaSource::Reference(line(reference, "a reference")?),
+        types::MediaSource::Stored(id) => MediaSource::Stored(line(id, "the id of a file")?),
+        types::MediaSource::Url(url) => MediaSource::Url(line(url, "an address")?),
+    };
+    Ok(Media {
+        kind: media_kind(file.kind),
+        source,
+        content_type: some_line(file.content_type, "a content type")?,
+        name: some_line(file.name, "a file's name")?,
+        bytes: file.bytes.map(u64::from),
+        caption: file.caption.map(text).transpose()?,
+    })
+}
+
+fn media_kind(kind: types::MediaKind) -> MediaKind {
+    match kind {
         types::MediaKind::Image => MediaKind::Image,
         types::MediaKind::Audio => MediaKind::Audio,
         types::MediaKind::Video => MediaKind::Video,
         types::MediaKind::File => MediaKind::File,
         types::MediaKind::Sticker => MediaKind::Sticker,
         types::MediaKind::Voice => MediaKind::Voice,
-    };
-    let source = match file.source {
-        types::MediaSource::Reference(reference) => MediaSource::Reference(reference),
-        types::MediaSource::Stored(id) => MediaSource::Stored(id),
-        types::MediaSource::Url(url) => MediaSource::Url(url),
-    };
-    Media {
-        kind,
-        source,
-        content_type: file.content_type,
-        name: file.name,
-        bytes: file.bytes.map(u64::from),
-        caption: file.caption,
     }
 }
 
 fn json(text: &str) -> Result<Value, Broken> {
+    bounded_json(text)?;
     serde_json::from_str(text).map_err(|error| format!("a field that must be JSON is not: {error}"))
+}
+
+fn bounded_json(text: &str) -> Result<(), Broken> {
+    if text.len() > JSON_MAX {
+        return Err(format!("a JSON text of {} bytes is longer than {JSON_MAX}", text.len()));
+    }
+    Ok(())
 }
 
 fn object(text: Option<&str>) -> Result<Map<String, Value>, Broken> {
     match text {
         None => Ok(Map::new()),
-        Some(text) => serde_json::from_str(text).map_err(|error| format!("metadata must be a JSON object: {error}")),
+        Some(text) => {
+            bounded_json(text)?;
+            serde_json::from_str(text).map_err(|error| format!("metadata must be a JSON object: {error}"))
+        }
     }
 }
 
@@ -267,9 +351,7 @@ fn reason_code(code: types::ReasonCode) -> ReasonCode {
 }
 
 pub(super) fn receipt(receipt: adapter::Receipt) -> Result<Receipt, Broken> {
-    if receipt.external_ids.len() > EXTERNAL_IDS_MAX {
-        return Err(format!("{} external ids are more than {EXTERNAL_IDS_MAX}", receipt.external_ids.len()));
-    }
+    few(receipt.external_ids.len(), EXTERNAL_IDS_MAX, "external ids")?;
     let external_ids = receipt.external_ids.into_iter().map(id).collect::<Result<_, _>>()?;
     Ok(Receipt { external_ids, status: status(receipt.state) })
 }

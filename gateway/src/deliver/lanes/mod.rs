@@ -1,12 +1,16 @@
+mod outcomes;
+mod reading;
+mod sending;
+mod timing;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::gate::{Gate, Now, Opening};
-use super::lane::{Apart, Flight, Lane, Single, Tries, Turn, Want};
+use super::gate::{Gate, Now};
+use super::lane::{Apart, Flight, Lane, Single, Tries, Turn};
 use super::schedule::Schedule;
 use super::settle::Pending;
 use super::subscriber::Figures;
@@ -14,22 +18,10 @@ use super::target::Attempt;
 use super::window::Window;
 use crate::store::{self, Position, Progress, Record};
 
-/// Records in memory that go with the cursor.
-const FLOWING_MAX: usize = 512;
 /// Records in memory of lanes apart. Beyond it such a lane has one at a time.
 const APART_MAX: usize = 512;
 /// A lane with more records than this goes apart, so that a long one does not take the memory of all.
 const QUEUE_MAX: usize = 16;
-/// Records read at once; below a quarter of it waits until there is room for more.
-const READ_MAX: usize = 256;
-/// Records put back that are in memory at once.
-const SINGLES_LOADED_MAX: usize = 64;
-/// With so many lanes apart no more is read: the target is in no state to take it.
-const LANES_MAX: usize = 65_536;
-/// Attempts whose end is not written down yet; beyond it nothing is sent.
-const UNSETTLED_MAX: usize = 1024;
-/// An attempt that takes longer does not hold the cursor any more.
-const SLOW: Duration = Duration::from_secs(1);
 
 /// The state of one subscriber in one partition: what may be sent when, and what is done. Knows neither store nor clock nor
 /// target: whoever drives it tells it what happened, and does the steps that it asks for.
@@ -151,268 +143,6 @@ impl Lanes {
         }
     }
 
-    // ---- reading
-
-    /// After which position to read on, and how many records at most; `None` while there is no room or no sense in it.
-    pub(super) fn read_next(&mut self, now: Instant) -> Option<(Position, usize)> {
-        let useful = match self.gate.opening(now) {
-            Opening::Open => true,
-            Opening::Probe => self.ready.is_empty() && self.busy + self.fetching == 0,
-            Opening::Shut(_) => false,
-        };
-        if !useful || self.closed || self.lanes_apart >= LANES_MAX {
-            return None;
-        }
-        if self.window.room() == 0
-            && let Some(lane) = self.window.blocker()
-        {
-            self.part(lane);
-        }
-        let room = self.window.room().min(FLOWING_MAX - self.flowing.min(FLOWING_MAX)).min(READ_MAX);
-        (room >= READ_MAX / 4).then_some((self.window.seen(), room))
-    }
-
-    /// Takes the next records of the stream; reading went up to `seen`.
-    pub(super) fn feed(&mut self, records: Vec<Arc<Record>>, seen: Position, wants: impl Fn(&Record) -> bool) {
-        for record in records {
-            if !self.window.push(record.position, record.lane) {
-                continue;
-            }
-            if wants(&record) { self.arrive(record) } else { self.window.skip(record.position) }
-        }
-        self.window.saw(seen);
-    }
-
-    fn arrive(&mut self, record: Arc<Record>) {
-        let (id, position) = (record.lane, record.position);
-        let lane = self.lanes.entry(id).or_default();
-        let loaded = lane.is_loaded();
-        let Some(apart) = &mut lane.apart else {
-            lane.queue.push_back(record);
-            self.flowing += 1;
-            if lane.queue.len() > QUEUE_MAX {
-                self.part(id);
-            }
-            return self.turn_over(id);
-        };
-        self.window.settle(position);
-        if position <= apart.loaded {
-            return;
-        }
-        apart.last = position;
-        if loaded && !lane.waiting && lane.queue.len() < QUEUE_MAX && self.apart < APART_MAX {
-            apart.loaded = position;
-            lane.queue.push_back(record);
-            self.apart += 1;
-        }
-        self.turn_over(id);
-    }
-
-    /// Takes what a fetch found.
-    pub(super) fn fetched(&mut self, fetch: Fetch, records: Vec<Arc<Record>>, wants: impl Fn(&Record) -> bool) {
-        self.fetching -= 1;
-        let Some(lane) = self.lanes.get_mut(&fetch.lane) else { return };
-        lane.turn = Turn::Idle;
-        let Some(apart) = &mut lane.apart else { return };
-        let reach = apart.last.max(self.window.seen());
-        let full = records.len() >= fetch.limit;
-        let complete = !full || records.last().is_some_and(|record| record.position > reach);
-        // What lies beyond comes by the reader, and must not come twice.
-        for record in records.into_iter().take_while(|record| record.position <= reach) {
-            apart.loaded = record.position;
-            if wants(&record) {
-                lane.queue.push_back(record);
-                self.apart += 1;
-            }
-        }
-        if complete {
-            apart.loaded = apart.loaded.max(fetch.reach);
-        }
-        self.turn_over(fetch.lane);
-    }
-
-    /// Takes a record that was put back; `None` if it is not in the log any more.
-    pub(super) fn found(&mut self, id: Uuid, record: Option<Arc<Record>>) {
-        self.finding = false;
-        if let Some(record) = record {
-            let lane = record.lane;
-            self.lanes.entry(lane).or_default().singles.push_back(record);
-            self.singles_loaded += 1;
-            self.turn_over(lane);
-        } else {
-            self.singles.remove(&id);
-            self.pending.change(Key::Single(id));
-        }
-    }
-
-    // ---- sending
-
-    /// The next thing to do; `None` if there is nothing now.
-    pub(super) fn next(&mut self, now: Now) -> Option<Step> {
-        while let Some(lane) = self.cleared.pop_front() {
-            if let Some(step) = self.launch(lane, now) {
-                return Some(step);
-            }
-        }
-        while self.may_begin(now.mono) {
-            if let Some(id) = self.next_find() {
-                return Some(Step::Find(id));
-            }
-            let lane = self.take_ready(now.mono)?;
-            if let Some(step) = self.begin(lane, now) {
-                return Some(step);
-            }
-        }
-        None
-    }
-
-    fn may_begin(&self, now: Instant) -> bool {
-        !self.closed
-            && self.busy + self.fetching < self.concurrency
-            && self.pending.unsettled() < UNSETTLED_MAX
-            && !matches!(self.gate.opening(now), Opening::Shut(_))
-    }
-
-    /// One at a time, so that they come in their order.
-    fn next_find(&mut self) -> Option<Uuid> {
-        if self.finding || self.singles_loaded >= SINGLES_LOADED_MAX {
-            return None;
-        }
-        let id = self.finds.pop_front()?;
-        self.finding = true;
-        Some(id)
-    }
-
-    /// In turn; a probe after an outage goes with what has failed before, so that it does not break lane after lane.
-    fn take_ready(&mut self, now: Instant) -> Option<Uuid> {
-        if self.gate.opening(now) == Opening::Probe && !self.gate.is_held() {
-            let failed = |id: &Uuid| self.lanes.get(id).is_some_and(|lane| lane.apart.is_some());
-            let index = self.ready.iter().position(failed).unwrap_or(0);
-            return self.ready.remove(index);
-        }
-        self.ready.pop_front()
-    }
-
-    fn begin(&mut self, id: Uuid, now: Now) -> Option<Step> {
-        let lane = self.lanes.get_mut(&id)?;
-        lane.turn = Turn::Idle;
-        match lane.wants()? {
-            Want::Fetch => self.fetch(id).map(Step::Fetch),
-            want => {
-                let single = want == Want::Single;
-                let flight = Flight { since: now.mono, single, probe: self.gate.enter(now.mono) };
-                lane.turn = Turn::Announcing(flight);
-                self.busy += 1;
-                self.count_attempt(id, single);
-                if self.mark_uncertain { self.announce(id, single) } else { self.launch(id, now) }
-            }
-        }
-    }
-
-    fn fetch(&mut self, id: Uuid) -> Option<Fetch> {
-        let lane = self.lanes.get_mut(&id)?;
-        let apart = lane.apart?;
-        lane.turn = Turn::Fetching;
-        self.fetching += 1;
-        let limit = if self.apart < APART_MAX { QUEUE_MAX } else { 1 };
-        let reach = apart.last.max(self.window.seen());
-        Some(Fetch { lane: id, from: Position(apart.loaded.0 + 1), limit, reach })
-    }
-
-    /// The attempt leaves when it has been written down; until then there is nothing to do.
-    fn announce(&mut self, id: Uuid, single: bool) -> Option<Step> {
-        self.part_unless(id, single);
-        self.change(id, single);
-        self.pending.announce(id);
-        None
-    }
-
-    /// Attempts that have been written down.
-    pub(super) fn clear(&mut self, announced: Vec<Uuid>) {
-        self.cleared.extend(announced);
-    }
-
-    fn launch(&mut self, id: Uuid, now: Now) -> Option<Step> {
-        let lane = self.lanes.get_mut(&id)?;
-        let Turn::Announcing(flight) = lane.turn else { return None };
-        lane.turn = Turn::Flying(Flight { since: now.mono, ..flight });
-        if flight.single {
-            let record = Arc::clone(lane.singles.front()?);
-            let attempt = self.singles.get(&record.id)?.attempt();
-            return Some(Step::Deliver { lane: id, record, attempt });
-        }
-        if lane.apart.is_none() {
-            self.flights.push_back((now.mono, id));
-        }
-        let record = Arc::clone(lane.queue.front()?);
-        Some(Step::Deliver { lane: id, record, attempt: lane.tries.attempt(false) })
-    }
-
-    fn count_attempt(&mut self, id: Uuid, single: bool) {
-        if let Some(tries) = self.tries(id, single) {
-            tries.attempts += 1;
-        }
-        if single && let Some(single) = self.single_of(id) {
-            single.under_way = true;
-        }
-    }
-
-    // ---- time
-
-    /// Does what is due.
-    pub(super) fn tick(&mut self, now: Instant) {
-        while self.timers.first().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, key)) = self.timers.pop_first() else { break };
-            self.wake(key);
-        }
-        while let Some((_, id)) = self.oldest_flight().filter(|(since, _)| *since + SLOW <= now) {
-            self.part(id);
-            self.shed(id);
-        }
-    }
-
-    /// When `tick` or `next` will have something to do without anything else happening.
-    pub(super) fn wake_at(&mut self, now: Instant) -> Option<Instant> {
-        let slow = self.oldest_flight().map(|(since, _)| since + SLOW);
-        let timer = self.timers.first().map(|(due, _)| *due);
-        let gate = match self.gate.opening(now) {
-            Opening::Shut(until) => until,
-            _ => None,
-        };
-        [slow, timer, gate].into_iter().flatten().min()
-    }
-
-    pub(super) fn wait_for(&mut self, key: Key, due: Instant) {
-        self.timers.insert((due, key));
-    }
-
-    fn wake(&mut self, key: Key) {
-        match key {
-            Key::Single(id) => self.finds.push_back(id),
-            Key::Lane(id) => {
-                if let Some(lane) = self.lanes.get_mut(&id) {
-                    lane.waiting = false;
-                    self.turn_over(id);
-                }
-            }
-        }
-    }
-
-    /// The oldest attempt of a lane that goes with the cursor.
-    fn oldest_flight(&mut self) -> Option<(Instant, Uuid)> {
-        while let Some((since, id)) = self.flights.front().copied() {
-            let lane = self.lanes.get(&id).filter(|lane| lane.apart.is_none());
-            let flying = lane.and_then(Lane::flight).filter(|flight| flight.since == since && !flight.single);
-            if flying.is_some() {
-                return Some((since, id));
-            }
-            self.flights.pop_front();
-        }
-        None
-    }
-
-    // ---- by operators
-
     /// Ends a pause, a hold or a stop.
     pub(super) fn resume(&mut self) {
         self.gate.resume();
@@ -446,8 +176,6 @@ impl Lanes {
             self.take_back(id, flight.single);
         }
     }
-
-    // ---- parts of the above
 
     /// Everything up to here has been read.
     pub(super) fn seen(&self) -> Position {

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::gate::Now;
-use super::lane::{Lane, Tries};
-use super::lanes::{Key, Lanes};
-use super::schedule::{PAUSE_MAX, sensible};
-use super::settle::Buried;
-use super::target::{Outcome, Scope};
+use super::{Key, Lanes};
+use crate::deliver::gate::Now;
+use crate::deliver::lane::{Lane, Tries};
+use crate::deliver::schedule::{PAUSE_MAX, sensible};
+use crate::deliver::settle::Buried;
+use crate::deliver::target::{Outcome, Scope};
 
 /// When a target at its limit asks for patience, that many times in a row it costs a record no attempt; then the record may
 /// be the cause.
@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_secs(5);
 
 impl Lanes {
     /// Takes the end of an attempt.
-    pub(super) fn finished(&mut self, id: Uuid, outcome: Outcome, now: Now) {
+    pub(in crate::deliver) fn finished(&mut self, id: Uuid, outcome: Outcome, now: Now) {
         let Some(flight) = self.lanes.get(&id).and_then(Lane::flight) else { return };
         self.land(id, flight);
         self.pending.count();

@@ -1,0 +1,245 @@
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::envelope::{attributed, blank, by_contact, event, with_message};
+use super::happened::Scene;
+use super::{Accept, external_key};
+use crate::customer::{Attribution, LastInbound, Session};
+use crate::interaction::{Author, AuthorKind, Direction, Identity, Interaction, Kind, Message, Part, Time};
+use crate::media::{self, Announced, Source};
+use crate::plugin::exchange::{Content, Happening, Inbound, Media, MediaSource, Piece};
+use crate::store::{DedupeKey, NewEvent, StoreError, Write};
+
+/// One commit in the making: happenings become events, people are found or made.
+pub(super) struct Drafting<'a> {
+    accept: &'a Accept,
+    scene: &'a Scene<'a>,
+    pub(super) session: Session<'a>,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) writes: Vec<Write>,
+    /// The next event speaks of files that must be fetched.
+    fetch: bool,
+}
+
+type Drafted<T = ()> = Result<T, StoreError>;
+
+impl<'a> Drafting<'a> {
+    pub(super) fn new(accept: &'a Accept, scene: &'a Scene<'a>) -> Self {
+        let session = accept.directory.session(scene.now);
+        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false }
+    }
+
+    /// Whether there is nothing but events to write.
+    pub(super) fn changes_nothing_else(&self) -> bool {
+        self.writes.is_empty() && self.session.writes().is_empty()
+    }
+
+    /// Receipts are no matter of a draft.
+    pub(super) async fn add(&mut self, happening: &Happening) -> Drafted {
+        match happening {
+            Happening::Message(message) => self.message(message).await,
+            Happening::Echo(message) => self.echo(message).await,
+            Happening::Edit { id, target, sender, at, content } => self.edit(id, target, sender, *at, content).await,
+            Happening::Deletion { id, target, sender, at } => {
+                let data = self.about(sender, *at, target).await?;
+                self.push(Kind::MessageDeleted, data, Some(id));
+                Ok(())
+            }
+            Happening::Reaction { id, target, sender, at, emoji } => {
+                let data = self.about(sender, *at, target).await?;
+                self.push_detail(Kind::MessageReaction, data, Some(id), json!({ "emoji": emoji }))
+            }
+            Happening::Typing { sender, on } => self.typing(sender, *on).await,
+            Happening::Consent { id, sender, at, granted, category, evidence } => {
+                let data = self.of(sender, *at).await?;
+                let detail = json!({ "granted": granted, "category": category, "evidence": evidence });
+                self.push_detail(Kind::ContactConsent, data, Some(id), detail)
+            }
+            Happening::IdentityChange { id, previous, current, at } => {
+                self.identity_change(id, previous, current, *at).await
+            }
+            Happening::Referral { id, sender, at, data: referral } => {
+                let data = self.of(sender, *at).await?;
+                self.push_detail(Kind::ConversationReferred, data, Some(id), referral.clone())
+            }
+            Happening::Unsupported { id, what, sender, at } => self.unsupported(id, what, sender.as_ref(), *at).await,
+            Happening::Status(_) => Ok(()),
+        }
+    }
+
+    async fn message(&mut self, message: &Inbound) -> Drafted {
+        let channel = self.scene.channel;
+        let addresses: Vec<&Identity> = std::iter::once(&message.sender).chain(&message.aliases).collect();
+        let attribution = self.session.attribute(&addresses, &channel.name).await?;
+        let (from, external_id) = (message.sender.clone(), Some(message.id.clone()));
+        self.session
+            .note_inbound(attribution.contact.id, LastInbound { channel: channel.name.clone(), from, external_id });
+        let data = by_contact(channel, &attribution, message.sender.clone(), message.at, self.scene.now);
+        self.push_message(Kind::MessageReceived, data, message).await
+    }
+
+    /// Written in the provider's own app; what we sent ourselves and is only echoed, is in the log already.
+    async fn echo(&mut self, message: &Inbound) -> Drafted {
+        let channel = self.scene.channel;
+        if self.accept.store.get(&external_key(&channel.name, &message.id)).await?.is_some() {
+            return Ok(());
+        }
+        let Some(person) = message.recipients.first() else { return Ok(()) };
+        let attribution = self.session.attribute(&[person], &channel.name).await?;
+        let at = message.at.unwrap_or(self.scene.now);
+        let mut data = attributed(channel, &attribution, Direction::Outbound, at, self.scene.now);
+        data.author = Author { kind: AuthorKind::Agent, name: message.sender.name.clone() };
+        data.from = Some(message.sender.clone());
+        self.push_message(Kind::MessageEchoed, data, message).await
+    }
+
+    async fn edit(
+        &mut self,
+        id: &str,
+        target: &str,
+        sender: &Identity,
+        at: Option<Time>,
+        content: &Content,
+    ) -> Drafted {
+        let data = self.about(sender, at, target).await?;
+        let message = self.message_of(content).await?;
+        self.push(Kind::MessageEdited, with_message(data, message), Some(id));
+        Ok(())
+    }
+
+    /// Typing opens no conversation and makes no contact.
+    async fn typing(&mut self, sender: &Identity, on: bool) -> Drafted {
+        let Some(attribution) = self.session.known(sender).await? else { return Ok(()) };
+        let data = by_contact(self.scene.channel, &attribution, sender.clone(), None, self.scene.now);
+        self.push_detail(Kind::ContactTyping, data, None, json!({ "on": on }))
+    }
+
+    /// An address that is another contact's already stays there, and both are told of.
+    async fn identity_change(
+        &mut self,
+        id: &str,
+        previous: &Identity,
+        current: &Identity,
+        at: Option<Time>,
+    ) -> Drafted {
+        let attribution = self.session.attribute(&[previous, current], &self.scene.channel.name).await?;
+        let linked = attribution.contact.identities.iter().any(|identity| identity.same_address(current));
+        let data = by_contact(self.scene.channel, &attribution, current.clone(), at, self.scene.now);
+        let detail = json!({ "previous": previous, "current": current, "reason": "told by the channel" });
+        if linked {
+            return self.push_detail(Kind::ContactLinked, data, Some(id), detail);
+        }
+        let what = "an address changed to one that belongs to another contact";
+        self.push_detail(Kind::ChannelUnsupported, data, Some(id), json!({ "what": what, "change": detail }))
+    }
+
+    async fn unsupported(&mut self, id: &str, what: &str, sender: Option<&Identity>, at: Option<Time>) -> Drafted {
+        let (channel, now) = (self.scene.channel, self.scene.now);
+        let data = match sender {
+            Some(sender) => self.of(sender, at).await?,
+            None => blank(channel, Direction::Inbound, at.unwrap_or(now), now),
+        };
+        self.push_detail(Kind::ChannelUnsupported, data, Some(id), json!({ "what": what }))?;
+        if let Some(event) = self.events.last_mut() {
+            event.raw = self.scene.raw.cloned();
+        }
+        Ok(())
+    }
+
+    async fn attribution(&mut self, sender: &Identity) -> Drafted<Attribution> {
+        self.session.attribute(&[sender], &self.scene.channel.name).await
+    }
+
+    /// Something that a person did.
+    async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
+        let attribution = self.attribution(sender).await?;
+        Ok(by_contact(self.scene.channel, &attribution, sender.clone(), at, self.scene.now))
+    }
+
+    /// Something that a person did to an earlier message.
+    async fn about(&mut self, sender: &Identity, at: Option<Time>, target: &str) -> Drafted<Interaction> {
+        let mut data = self.of(sender, at).await?;
+        data.message_id = self.interaction_of(target).await?;
+        data.external_ids = vec![target.to_owned()];
+        Ok(data)
+    }
+
+    /// The interaction that a provider's id belongs to: sent by us, or received.
+    async fn interaction_of(&self, external_id: &str) -> Drafted<Option<Uuid>> {
+        let (store, channel) = (&self.accept.store, &self.scene.channel.name);
+        if let Some(entry) = store.get(&external_key(channel, external_id)).await? {
+            return Ok(Uuid::from_slice(&entry.value).ok());
+        }
+        store.find_duplicate(&dedupe_key(channel, Kind::MessageReceived, external_id)).await
+    }
+
+    async fn push_message(&mut self, kind: Kind, mut data: Interaction, message: &Inbound) -> Drafted {
+        data.to.clone_from(&message.recipients);
+        data.external_ids = vec![message.id.clone()];
+        data.metadata.clone_from(&message.metadata);
+        if let Some(target) = &message.in_reply_to {
+            data.in_reply_to = self.interaction_of(target).await?;
+            data.metadata.insert("in_reply_to_external".into(), target.clone().into());
+        }
+        let content = self.message_of(&message.content).await?;
+        self.push(kind, with_message(data, content), Some(&message.id));
+        Ok(())
+    }
+
+    fn push_detail(&mut self, kind: Kind, mut data: Interaction, id: Option<&str>, detail: Value) -> Drafted {
+        data.detail = Some(detail);
+        self.push(kind, data, id);
+        Ok(())
+    }
+
+    fn push(&mut self, kind: Kind, data: Interaction, id: Option<&str>) {
+        let dedupe = id.map(|id| dedupe_key(&self.scene.channel.name, kind, id));
+        let target = std::mem::take(&mut self.fetch).then(|| media::TARGET.to_owned());
+        self.events.push(event(kind, data, &self.accept.schema_url, self.scene.trace, dedupe, target));
+    }
+
+    async fn message_of(&mut self, content: &Content) -> Drafted<Message> {
+        let mut parts = Vec::with_capacity(content.parts.len());
+        for piece in &content.parts {
+            parts.push(match piece {
+                Piece::Part(part) => part.clone(),
+                Piece::Media(file) => self.file_part(file).await?,
+            });
+        }
+        Ok(Message::new(content.subject.clone(), parts, content.quoted_text.clone()))
+    }
+
+    async fn file_part(&mut self, file: &Media) -> Drafted<Part> {
+        let url = match &file.source {
+            MediaSource::Url(url) => url.clone(),
+            MediaSource::Stored(id) => self.stored_url(id).await?,
+            MediaSource::Reference(reference) => self.announce(file, reference),
+        };
+        let Media { kind, content_type, name, bytes, caption, .. } = file.clone();
+        Ok(Part::Media { kind, url, content_type, name, bytes, caption })
+    }
+
+    /// Nobody opens a file of another channel by naming it: such a name leads nowhere.
+    async fn stored_url(&self, id: &str) -> Drafted<String> {
+        let media = &self.accept.media;
+        let Ok(id) = Uuid::parse_str(id) else { return Ok(media.links().plain(Uuid::nil())) };
+        let entry = media.entry(id).await?;
+        let ours = entry.is_some_and(|entry| entry.announced.channel.as_deref() == Some(&self.scene.channel.name));
+        Ok(media.links().plain(if ours { id } else { Uuid::nil() }))
+    }
+
+    /// The file is announced with the event that speaks of it, and fetched from then on.
+    fn announce(&mut self, file: &Media, reference: &str) -> String {
+        let Media { kind, content_type, name, bytes, .. } = file.clone();
+        let (channel, source) = (Some(self.scene.channel.name.clone()), Source::Reference(reference.to_owned()));
+        let (id, write) = self.accept.media.announce(Announced { channel, source, kind, content_type, name, bytes });
+        self.writes.push(write);
+        self.fetch = true;
+        self.accept.media.links().plain(id)
+    }
+}
+
+/// The same thing that happened, however often it is told.
+pub(super) fn dedupe_key(channel: &str, kind: Kind, id: &str) -> DedupeKey {
+    DedupeKey::of(&[channel, kind.as_str(), id])
+}

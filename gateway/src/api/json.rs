@@ -1,0 +1,136 @@
+//! Request bodies: what is wrong with one is told by line and column, or by path.
+
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::edge::Problem;
+
+/// Longest piece of a caller's own words in an answer.
+const ECHO_MAX: usize = 200;
+
+/// Reads a body. Nesting is bounded by serde_json: 128 levels.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for what is not the JSON that is wanted.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde takes a list for an object whose fields it holds in order; the API's document does not.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(unprocessable("the body must be a JSON object", "/"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        problem(error.inner(), &path)
+    })?;
+    json.end().map_err(|error| problem(&error, "."))?;
+    Ok(value)
+}
+
+fn problem(error: &serde_json::Error, path: &str) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let text = without_place(&error.to_string());
+    match error.classify() {
+        Category::Data if path == "." => unprocessable(shortened(&text), "/"),
+        Category::Data => unprocessable(format!("{}: {}", shortened(path), shortened(&text)), &shortened(path)),
+        Category::Syntax | Category::Eof | Category::Io => {
+            Problem::invalid(format!("the body is not JSON: {} at line {line} column {column}", shortened(&text)))
+                .with("line", line)
+                .with("column", column)
+        }
+    }
+}
+
+/// 422 with the place in the body.
+pub(super) fn unprocessable(detail: impl Into<String>, path: &str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with("path", path)
+}
+
+fn without_place(text: &str) -> String {
+    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
+    without_value(text)
+}
+
+/// serde repeats a string that it did not expect; what people write to each other does not belong into an error.
+fn without_value(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("string \"") else { return text.to_owned() };
+    match rest.rsplit_once("\", expected") {
+        Some((_, expected)) => format!("{before}a string, expected{expected}"),
+        None => text.to_owned(),
+    }
+}
+
+/// Cut where somebody sent a book for a name.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(ECHO_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Wanted {
+        name: String,
+        #[serde(default)]
+        inner: Vec<Inner>,
+        #[serde(default)]
+        any: serde_json::Value,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Inner {
+        on: bool,
+    }
+
+    fn told(body: &str) -> (u16, String) {
+        let problem = parse::<Wanted>(body.as_bytes()).unwrap_err();
+        (problem.status().as_u16(), problem.detail().to_owned())
+    }
+
+    #[test]
+    fn broken_json_is_told_by_line_and_column() {
+        assert_eq!(
+            told("{\n  \"name\": oops}"),
+            (400, "the body is not JSON: expected value at line 2 column 11".into())
+        );
+        assert_eq!(told("").0, 400);
+        assert_eq!(told("{\"name\":\"a\"} x").0, 400);
+        assert_eq!(told(&format!("{{\"name\":\"a\",\"any\":{}", "[".repeat(10_000))).0, 400);
+    }
+
+    #[test]
+    fn unknown_fields_are_told_by_path_with_the_known_ones() {
+        let (status, detail) = told(r#"{"nmae":"a"}"#);
+        assert_eq!(
+            (status, detail.as_str()),
+            (422, "nmae: unknown field `nmae`, expected one of `name`, `inner`, `any`")
+        );
+        assert_eq!(
+            told(r#"{"name":"a","inner":[{"on":true},{"off":1}]}"#).1,
+            "inner[1].off: unknown field `off`, expected `on`"
+        );
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        assert_eq!(told(r#" ["a"]"#), (422, "the body must be a JSON object".into()));
+        assert_eq!(told("true"), (422, "invalid type: boolean `true`, expected struct Wanted".into()));
+    }
+
+    #[test]
+    fn values_are_not_repeated() {
+        let (_, detail) = told(r#"{"name":"a","inner":[{"on":"my \"secret\", expected words"}]}"#);
+        assert_eq!(detail, "inner[0].on: invalid type: a string, expected a boolean");
+        assert!(told(&format!("{{\"{}\":1}}", "x".repeat(100_000))).1.len() < 1000);
+    }
+}

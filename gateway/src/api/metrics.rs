@@ -1,0 +1,147 @@
+//! `GET /metrics`: Prometheus text. Labels are names of the configuration: never addresses, texts or ids.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::Api;
+use super::answer::Answer;
+use super::channels::figures;
+use super::input::NoParams;
+use crate::channels::{Channel, ChannelState};
+use crate::deliver::{Status, SubscriberState};
+use crate::edge::Problem;
+use crate::store::{Stats, StoreError};
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Without a key, since scrapers rarely have one: a gateway on a public address keeps this path behind its proxy.
+pub(super) async fn show(State(api): State<Arc<Api>>, _: NoParams) -> Answer {
+    let stats = api.store.stats().await?;
+    let mut text = String::new();
+    encode(&mut text, &snapshot(&api, &stats)).map_err(unwritable)?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+fn unwritable(error: std::fmt::Error) -> Problem {
+    StoreError::Unavailable(format!("the figures cannot be written: {error}")).into()
+}
+
+/// The figures of this moment: they are kept where they arise, and gathered when somebody asks.
+fn snapshot(api: &Api, stats: &Stats) -> Registry {
+    let mut registry = Registry::with_prefix("omnigate");
+    channels(&mut registry, api);
+    subscribers(&mut registry, &api.deliveries.states());
+    store(&mut registry, stats);
+    if let Some(bytes) = resident_bytes() {
+        gauge(&mut registry, "process_resident_memory", "Memory of the process", Some(Unit::Bytes), bytes);
+    }
+    registry
+}
+
+fn channels(registry: &mut Registry, api: &Api) {
+    let happened = counters(registry, "channel_events", "What happened on a channel since start, by what it was");
+    let states = gauges(registry, "channel_state", "1 for the state that a channel is in");
+    let sockets = gauges(registry, "channel_sockets", "Open sockets");
+    for channel in api.edge.channels.iter() {
+        let of = |label, value: &str| vec![("channel", channel.name.clone()), (label, value.to_owned())];
+        for (name, value) in figures(&channel.counters) {
+            happened.get_or_create(&of("event", name)).inc_by(value);
+        }
+        for state in STATES {
+            states.get_or_create(&of("state", state.as_str())).set(i64::from(is_in(channel, state)));
+        }
+        sockets.get_or_create(&vec![("channel", channel.name.clone())]).set(signed(api.edge.hub.count(&channel.name)));
+    }
+}
+
+const STATES: [ChannelState; 4] =
+    [ChannelState::Connected, ChannelState::Degraded, ChannelState::BadCredentials, ChannelState::Stopped];
+
+fn is_in(channel: &Channel, state: ChannelState) -> bool {
+    channel.state().state == state
+}
+
+fn subscribers(registry: &mut Registry, states: &[SubscriberState]) {
+    let attempts = counters(registry, "deliveries", "Deliveries since start, by how they ended");
+    let status = gauges(registry, "subscriber_status", "1 for the status that a subscriber has");
+    let lag = gauges(registry, "subscriber_lag", "Records that a subscriber has not come to yet");
+    let in_flight = gauges(registry, "subscriber_in_flight", "Deliveries under way");
+    let waiting = gauges(registry, "subscriber_lanes_waiting", "Conversations that wait for another attempt");
+    for state in states {
+        let of = |label, value: &str| vec![("subscriber", state.name.clone()), (label, value.to_owned())];
+        let plain = vec![("subscriber", state.name.clone())];
+        for (result, count) in [("delivered", state.delivered), ("failed", state.failed), ("dead", state.dead)] {
+            attempts.get_or_create(&of("result", result)).inc_by(count);
+        }
+        for name in ["running", "paused", "held", "stopped"] {
+            status.get_or_create(&of("status", name)).set(i64::from(name == status_name(&state.status)));
+        }
+        lag.get_or_create(&plain).set(signed(state.head.saturating_sub(state.position)));
+        in_flight.get_or_create(&plain).set(signed(state.in_flight));
+        waiting.get_or_create(&plain).set(signed(state.lanes_waiting));
+    }
+}
+
+fn status_name(status: &Status) -> &'static str {
+    match status {
+        Status::Running => "running",
+        Status::Paused { .. } => "paused",
+        Status::Held { .. } => "held",
+        Status::Stopped { .. } => "stopped",
+    }
+}
+
+fn store(registry: &mut Registry, stats: &Stats) {
+    gauge(registry, "store_events", "Interactions in the log", None, stats.events);
+    gauge(registry, "store_size", "Size of the store", Some(Unit::Bytes), stats.bytes);
+    for (name, help, value) in [
+        ("store_commits", "Commits since start", stats.commits),
+        ("store_jobs", "Jobs that the commits carried", stats.jobs),
+    ] {
+        let counter: Counter = Counter::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, value: u64) {
+    let gauge: Gauge = Gauge::default();
+    gauge.set(signed(value));
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, gauge),
+        None => registry.register(name, help, gauge),
+    }
+}
+
+fn counters(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, Counter> {
+    let family = Family::<Labels, Counter>::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn gauges(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, Gauge> {
+    let family = Family::<Labels, Gauge>::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn signed(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+/// From Linux's own file, in KiB; elsewhere there is none.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}

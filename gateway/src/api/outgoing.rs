@@ -1,0 +1,247 @@
+//! The body of `POST /v1/messages`: what was typed, and what it means after every rule was checked.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::json::unprocessable;
+use crate::config::parse_duration;
+use crate::edge::Problem;
+use crate::interaction::{AuthorKind, Identity, Part};
+
+const PARTS_MAX: usize = 20;
+const METADATA_BYTES_MAX: usize = 16 << 10;
+const SUBJECT_MAX: usize = 998;
+const NAME_MAX: usize = 256;
+const EXPIRY_MIN: Duration = Duration::from_secs(1);
+const EXPIRY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// As it was sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewMessage {
+    channel: Option<String>,
+    to: Option<Identity>,
+    contact_id: Option<Uuid>,
+    conversation_id: Option<Uuid>,
+    message: Content,
+    in_reply_to: Option<Uuid>,
+    expires_in: Option<String>,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+    #[serde(default)]
+    author: Sender,
+}
+
+/// What is to be said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Content {
+    pub(super) subject: Option<String>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Who says it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sender {
+    #[serde(default)]
+    pub(super) kind: SenderKind,
+    pub(super) name: Option<String>,
+}
+
+/// All but the contact.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SenderKind {
+    #[default]
+    Agent,
+    Bot,
+    System,
+}
+
+impl From<SenderKind> for AuthorKind {
+    fn from(kind: SenderKind) -> Self {
+        match kind {
+            SenderKind::Agent => Self::Agent,
+            SenderKind::Bot => Self::Bot,
+            SenderKind::System => Self::System,
+        }
+    }
+}
+
+/// Following every rule that needs no look at channels and contacts.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) channel: Option<String>,
+    pub(super) whom: Whom,
+    pub(super) message: Content,
+    pub(super) in_reply_to: Option<Uuid>,
+    pub(super) expires_in: Option<Duration>,
+    pub(super) metadata: Map<String, Value>,
+    pub(super) author: Sender,
+}
+
+/// Whom it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    Address(Identity),
+    Contact(Uuid),
+    Conversation(Uuid),
+}
+
+impl NewMessage {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// 422 with the path of what breaks a rule; 413 for too much metadata.
+    pub(super) fn checked(self) -> Result<Checked, Problem> {
+        check_content(&self.message)?;
+        check_metadata(&self.metadata)?;
+        check_length("author.name", self.author.name.as_deref(), NAME_MAX)?;
+        Ok(Checked {
+            channel: self.channel,
+            whom: whom(self.to, self.contact_id, self.conversation_id)?,
+            message: self.message,
+            in_reply_to: self.in_reply_to,
+            expires_in: self.expires_in.as_deref().map(expiry).transpose()?,
+            metadata: self.metadata,
+            author: self.author,
+        })
+    }
+}
+
+fn whom(to: Option<Identity>, contact: Option<Uuid>, conversation: Option<Uuid>) -> Result<Whom, Problem> {
+    match (to, contact, conversation) {
+        (Some(to), None, None) => {
+            let to = to.checked().map_err(|error| unprocessable(format!("to: {error}"), "to"))?;
+            Ok(Whom::Address(to))
+        }
+        (None, Some(contact), None) => Ok(Whom::Contact(contact)),
+        (None, None, Some(conversation)) => Ok(Whom::Conversation(conversation)),
+        _ => Err(unprocessable("exactly one of to, contact_id and conversation_id must be given", "/")),
+    }
+}
+
+fn check_content(content: &Content) -> Result<(), Problem> {
+    check_length("message.subject", content.subject.as_deref(), SUBJECT_MAX)?;
+    if content.parts.is_empty() || content.parts.len() > PARTS_MAX {
+        return Err(unprocessable(format!("message.parts: must be 1 to {PARTS_MAX} parts"), "message.parts"));
+    }
+    let mut numbered = content.parts.iter().enumerate();
+    numbered.try_for_each(|(index, part)| check_part(part, &format!("message.parts[{index}]")))
+}
+
+fn check_part(part: &Part, path: &str) -> Result<(), Problem> {
+    match part {
+        Part::Text { text, .. } if text.is_empty() => wrong(path, "text", "must not be empty"),
+        Part::Location { latitude, .. } if latitude.abs() > 90.0 => wrong(path, "latitude", "must be -90 to 90"),
+        Part::Location { longitude, .. } if longitude.abs() > 180.0 => wrong(path, "longitude", "must be -180 to 180"),
+        Part::ContactCard { name, .. } if name.is_empty() => wrong(path, "name", "must not be empty"),
+        Part::Choices { options, .. } if options.is_empty() => wrong(path, "options", "must not be empty"),
+        Part::Choices { options, .. }
+            if options.iter().any(|option| option.id.is_empty() || option.title.is_empty()) =>
+        {
+            wrong(path, "options", "each needs an id and a title")
+        }
+        Part::Template { name, .. } if name.is_empty() => wrong(path, "name", "must not be empty"),
+        _ => Ok(()),
+    }
+}
+
+fn wrong(path: &str, field: &str, rule: &str) -> Result<(), Problem> {
+    let path = format!("{path}.{field}");
+    Err(unprocessable(format!("{path}: {rule}"), &path))
+}
+
+fn check_length(path: &str, text: Option<&str>, max: usize) -> Result<(), Problem> {
+    if text.is_none_or(|text| (1..=max).contains(&text.chars().count())) {
+        return Ok(());
+    }
+    Err(unprocessable(format!("{path}: must have 1 to {max} characters"), path))
+}
+
+fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Problem> {
+    let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |text| text.len());
+    if bytes <= METADATA_BYTES_MAX {
+        return Ok(());
+    }
+    let detail = format!("metadata: has {bytes} bytes as JSON; at most {METADATA_BYTES_MAX} are taken");
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too-large", detail).with("path", "metadata"))
+}
+
+fn expiry(text: &str) -> Result<Duration, Problem> {
+    let duration = parse_duration(text).filter(|duration| (EXPIRY_MIN..=EXPIRY_MAX).contains(duration));
+    let rule = "expires_in: must be a whole number and a unit, such as \"1h\", from \"1s\" to \"30d\"";
+    duration.ok_or_else(|| unprocessable(rule, "expires_in"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn with(changes: Value) -> Result<Checked, Problem> {
+        let mut body = json!({"channel": "c", "to": {"scheme": "tel", "value": "+15551234567"},
+            "message": {"parts": [{"type": "text", "text": "hi"}]}});
+        for (key, value) in changes.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        serde_json::from_value::<NewMessage>(body).unwrap().checked()
+    }
+
+    fn refused(changes: Value) -> String {
+        let problem = with(changes).unwrap_err();
+        assert_eq!(problem.status(), 422);
+        problem.detail().to_owned()
+    }
+
+    fn part(part: Value) -> Value {
+        json!({"message": {"parts": [part]}})
+    }
+
+    #[test]
+    fn a_plain_message_is_by_an_agent() {
+        let checked = with(json!({"expires_in": "90m"})).unwrap();
+        assert_eq!(AuthorKind::from(checked.author.kind), AuthorKind::Agent);
+        assert_eq!(checked.expires_in, Some(Duration::from_secs(5400)));
+    }
+
+    #[test]
+    fn exactly_one_recipient_is_named() {
+        let one = "exactly one of to, contact_id and conversation_id must be given";
+        assert_eq!(refused(json!({"to": null})), one);
+        assert_eq!(refused(json!({"contact_id": Uuid::now_v7()})), one);
+        let id = Uuid::now_v7();
+        assert_eq!(with(json!({"to": null, "conversation_id": id})).unwrap().whom, Whom::Conversation(id));
+        assert!(
+            refused(json!({"to": {"scheme": "tel", "value": "5551234567"}})).starts_with("to: tel value must be E.164")
+        );
+    }
+
+    #[test]
+    fn parts_are_told_by_path() {
+        assert_eq!(refused(json!({"message": {"parts": []}})), "message.parts: must be 1 to 20 parts");
+        assert_eq!(refused(part(json!({"type": "text", "text": ""}))), "message.parts[0].text: must not be empty");
+        let place = json!({"type": "location", "latitude": 90.5, "longitude": 0.0});
+        assert_eq!(refused(part(place)), "message.parts[0].latitude: must be -90 to 90");
+        let choices = json!({"type": "choices", "style": "list", "options": [{"id": "", "title": "A"}]});
+        assert_eq!(refused(part(choices)), "message.parts[0].options: each needs an id and a title");
+    }
+
+    #[test]
+    fn everything_has_an_end() {
+        for expiry in ["", "1", "0s", "31d", "-1s", "1h30m"] {
+            assert!(refused(json!({"expires_in": expiry})).starts_with("expires_in: "), "{expiry}");
+        }
+        assert!(refused(json!({"metadata": {"k": "x".repeat(METADATA_BYTES_MAX)}})).starts_with("metadata: has "));
+        assert_eq!(
+            refused(json!({"author": {"kind": "bot", "name": ""}})),
+            "author.name: must have 1 to 256 characters"
+        );
+    }
+}

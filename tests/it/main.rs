@@ -1,0 +1,12 @@
+//! The program itself, as a process: real sockets, a real store, everything on port 0.
+//!
+//! No test waits for time to pass: each waits for what must happen, and fails when that does not happen within
+//! [`support::PATIENCE`]. Plugins are built by `cargo xtask plugins`; `OMNIGATE_PLUGINS` names another directory.
+
+// A test's own modules have no outside.
+#![allow(unreachable_pub)]
+
+mod api;
+mod basics;
+mod crash;
+mod support;

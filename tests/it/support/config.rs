@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::{Backend, Provider, Telegram, Twilio};
+
+/// The API key of every test, with every scope.
+pub const KEY: &str = "it-key-0123456789abcdef";
+/// As providers reach the gateway: fixed, since signatures cover it and the port is not known beforehand.
+pub const PUBLIC_URL: &str = "https://gate.example";
+
+/// A configuration, section by section.
+#[derive(Clone, Debug)]
+pub struct ConfigBuilder {
+    sections: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+impl ConfigBuilder {
+    /// On port 0, with an API key, and without backends and channels.
+    pub fn new() -> Self {
+        let empty = Self { sections: BTreeMap::new() };
+        empty
+            .set("server", "listen", "127.0.0.1:0")
+            .set("server", "public_url", PUBLIC_URL)
+            .set("store", "path", "data")
+            .set("plugins", "directory", "plugins")
+            .key("all", KEY, &["messages", "contacts", "admin"])
+    }
+
+    /// Sets one key of one section, whatever it was.
+    #[must_use]
+    pub fn set(mut self, section: &str, key: &str, value: impl Into<Value>) -> Self {
+        self.sections.entry(section.to_owned()).or_default().insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// An API key.
+    #[must_use]
+    pub fn key(self, name: &str, key: &str, scopes: &[&str]) -> Self {
+        let section = format!("api.keys.{name}");
+        self.set(&section, "key", key).set(&section, "scopes", json!(scopes))
+    }
+
+    /// Pauses between attempts.
+    #[must_use]
+    pub fn retries(self, pauses: &[&str]) -> Self {
+        self.set("delivery", "retries", json!(pauses))
+    }
+
+    /// A backend of that name.
+    #[must_use]
+    pub fn backend(self, name: &str, backend: &Backend) -> Self {
+        let section = format!("backends.{name}");
+        self.set(&section, "url", backend.url()).set(&section, "secret", Backend::SECRET)
+    }
+
+    /// A Telegram channel whose provider is `provider`, or nobody.
+    #[must_use]
+    pub fn telegram(self, channel: &Telegram, provider: Option<&Provider>) -> Self {
+        let secrets = json!({ "bot_token": Telegram::BOT_TOKEN, "webhook_secret": Telegram::SECRET });
+        self.channel(channel.0, "telegram", json!({}), secrets, provider.map(|provider| provider.address()))
+    }
+
+    /// A Twilio channel whose provider is `provider`, or nobody.
+    #[must_use]
+    pub fn twilio(self, channel: &Twilio, provider: Option<&Provider>) -> Self {
+        let settings = json!({ "account_sid": Twilio::ACCOUNT, "from": Twilio::NUMBER });
+        let secrets = json!({ "auth_token": Twilio::TOKEN });
+        self.channel(channel.0, "twilio", settings, secrets, provider.map(|provider| provider.address()))
+    }
+
+    fn channel(
+        self,
+        name: &str,
+        adapter: &str,
+        mut settings: Value,
+        secrets: Value,
+        provider: Option<SocketAddr>,
+    ) -> Self {
+        let section = format!("channels.{name}");
+        let mut this = self.set(&section, "adapter", adapter).set(&section, "secrets", secrets);
+        if let Some(address) = provider {
+            settings["api_base"] = json!(format!("http://{address}"));
+            this = this.set(&section, "grants", json!({ "hosts": [address.to_string()] }));
+        }
+        this.set(&section, "settings", settings)
+    }
+
+    /// Adapters that the channels want.
+    pub(super) fn adapters(&self) -> Vec<&str> {
+        self.sections.values().filter_map(|section| section.get("adapter")?.as_str()).collect()
+    }
+
+    /// As TOML.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (section, keys) in &self.sections {
+            text.push_str(&format!("[{section}]\n"));
+            for (key, value) in keys {
+                text.push_str(&format!("{key} = {}\n", toml(value)));
+            }
+        }
+        text
+    }
+}
+
+/// Text, numbers and lists are written in TOML as in JSON; tables have another sign between key and value.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Object(table) => {
+            let pairs: Vec<_> = table.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
+}

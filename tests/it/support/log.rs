@@ -1,0 +1,39 @@
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use super::wait_for;
+
+/// What a process says, line by line, while it says it.
+#[derive(Clone)]
+pub struct Log {
+    lines: Arc<Mutex<Vec<String>>>,
+    news: watch::Receiver<usize>,
+}
+
+impl Log {
+    /// Reads to the end, in a thread of its own.
+    pub fn follow(output: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (sender, news) = watch::channel(0);
+        let written = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                written.lock().unwrap().push(line);
+                sender.send_modify(|count| *count += 1);
+            }
+        });
+        Self { lines, news }
+    }
+
+    pub fn text(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// The first line that contains `words`, once it is there.
+    pub async fn line(&self, words: &str) -> String {
+        let find = || self.lines.lock().unwrap().iter().find(|line| line.contains(words)).cloned();
+        wait_for(&format!("a line with {words:?}"), &mut self.news.clone(), find).await
+    }
+}

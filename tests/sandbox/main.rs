@@ -1,0 +1,18 @@
+//! Hostile plugins against the sandbox: each limit, each right, and what is left afterwards.
+//!
+//! `tests/hostile` holds the adapter that does what it is told; `cargo xtask test` builds it into `target/hostile`. First it is
+//! put on the plugin engine alone, then under the running program.
+
+// A test's own modules have no outside.
+#![allow(unreachable_pub)]
+
+mod admission;
+mod answers;
+mod bench;
+mod egress;
+mod limits;
+mod memory;
+mod program;
+#[allow(dead_code, unused_imports)]
+#[path = "../it/support/mod.rs"]
+mod support;
