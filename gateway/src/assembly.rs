@@ -112,7 +112,7 @@ impl Gateway {
     /// If a partition cannot be taken or a backend's secret is no key.
     pub async fn run(
         self: Arc<Self>,
-        listening: &Listening,
+        listening: &Arc<Listening>,
         stop: CancellationToken,
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {
@@ -131,6 +131,7 @@ impl Gateway {
                 tracing::error!(%error, "a subscriber ended badly");
             }
         }
+        self.edge.hub.close();
         chores.shutdown().await;
         Ok(())
     }

@@ -7,6 +7,11 @@
 #![allow(unreachable_pub)]
 
 mod api;
+mod backends;
+mod bad_input;
 mod basics;
 mod crash;
+mod full_disk;
+mod lifecycle;
+mod outbound;
 mod support;

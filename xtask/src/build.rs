@@ -18,6 +18,14 @@ pub(crate) fn release() -> Result<()> {
     Ok(())
 }
 
+/// Gateway and plugins as they are shipped, then the bench, which starts them.
+pub(crate) fn bench(arguments: impl Iterator<Item = String>) -> Result<()> {
+    plugins()?;
+    cargo(&["build", "--release", "--package", "omnigate"])?;
+    let run = ["run", "--release", "--package", "bench", "--"].into_iter().map(String::from);
+    cargo(&run.chain(arguments).collect::<Vec<_>>())
+}
+
 /// Every plugin of `plugins/`, as a component under its id.
 pub(crate) fn plugins() -> Result<()> {
     components(&root().join("plugins"), &target().join("plugins"))

@@ -21,13 +21,7 @@ fn main() -> Result<()> {
         Some("plugins") => build::plugins(),
         Some("run") => run::run(),
         Some("test") => test::everything(),
-        Some("bench") => tools::cargo(
-            &["run", "--release", "--package", "bench", "--"]
-                .into_iter()
-                .map(String::from)
-                .chain(arguments)
-                .collect::<Vec<_>>(),
-        ),
+        Some("bench") => build::bench(arguments),
         Some("help" | "--help" | "-h") | None => {
             tools::say(USAGE);
             Ok(())

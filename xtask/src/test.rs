@@ -1,5 +1,6 @@
 //! Everything that must hold before a change lands.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -14,8 +15,9 @@ pub(crate) fn everything() -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     licences()?;
     install_what_tests_need()?;
-    cargo(&["build", "--package", "desk"])?;
-    cargo(&["test", "--workspace"])
+    cargo(&["build", "--package", "desk", "--package", "omnigate"])?;
+    cargo(&["test", "--workspace"])?;
+    fuzz_api()
 }
 
 /// Licences, advisories and sources of every dependency, where `cargo deny` is installed.
@@ -27,18 +29,37 @@ fn licences() -> Result<()> {
     Ok(())
 }
 
-/// Chromium drives the pages, schemathesis the API.
+/// Chromium drives the pages.
 fn install_what_tests_need() -> Result<()> {
-    if !has("chromium") && !has("chromedriver") {
-        debian(&["chromium", "chromium-driver"])?;
+    if has("chromium") && has("chromedriver") {
+        return Ok(());
     }
-    Ok(())
+    debian(&["chromium", "chromium-driver"])
+}
+
+/// Calls every operation of the OpenAPI document in good and bad ways, and fails where an answer is not as documented.
+fn fuzz_api() -> Result<()> {
+    let place = target().join("schemathesis");
+    let program = place.join("bin/schemathesis");
+    if !program.is_file() {
+        install_schemathesis(&place)?;
+    }
+    run(Command::new(root().join("tests/api/schemathesis.sh")).env("SCHEMATHESIS", program).current_dir(root()))
+}
+
+/// Into an environment of its own: nothing of the system's Python changes.
+fn install_schemathesis(place: &Path) -> Result<()> {
+    let made = |place: &Path| run(Command::new("python3").args(["-m", "venv"]).arg(place));
+    if made(place).is_err() {
+        debian(&["python3", "python3-venv"])?;
+        made(place)?;
+    }
+    run(Command::new(place.join("bin/pip")).args(["install", "--quiet", "schemathesis>=4.32,<5"]))
 }
 
 fn debian(packages: &[&str]) -> Result<()> {
-    // SAFETY-free way to ask who we are: only root may install.
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0"));
-    if !root || !has("apt-get") {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if !is_root || !has("apt-get") {
         anyhow::bail!("install these Debian packages first: {}", packages.join(" "));
     }
     run(Command::new("apt-get").args(["update", "--quiet"]))?;

@@ -91,7 +91,16 @@ function read() {
 
 // ---------------------------------------------------------------- list
 
-const nameOf = (summary) => summary.contact?.name || summary.contact?.identities.find((identity) => identity.name)?.name || summary.contact?.identities[0]?.value || 'Unknown';
+function nameOf({ contact }) {
+  const identities = contact?.identities ?? [];
+  return contact?.name || identities.find((identity) => identity.name)?.name || addressOf(identities) || 'Unknown';
+}
+
+/** Best what one could write to. A web visitor without a name has a random id: enough of it to tell him from others. */
+function addressOf(identities) {
+  const address = identities.find((identity) => identity.scheme !== 'visitor') ?? identities[0];
+  return address?.scheme === 'visitor' ? `Visitor ${address.value.slice(0, 6)}` : address?.value;
+}
 
 const initials = (name) => [...name.replace(/[^\p{L}\p{N} ]/gu, '').trim().split(/\s+/).map((word) => [...word][0] ?? '')].slice(0, 2).join('').toUpperCase() || '?';
 
@@ -148,7 +157,8 @@ async function choose(id) {
   $('log').replaceChildren();
   try { await loadItems(id); } catch (error) { tell(error.message); }
   toEnd();
-  if (matchMedia('(pointer: fine)').matches) $('reply').focus();
+  // On a touch screen it would raise the keyboard over what there is to read.
+  if (!matchMedia('(pointer: coarse)').matches) $('reply').focus();
 }
 
 function close() {

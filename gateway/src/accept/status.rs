@@ -61,6 +61,10 @@ impl Accept {
             }
             batch.writes.push(self.external_write(&channel.name, external, id));
         }
+        if state.status == Status::Failed && change.status != Status::Failed {
+            // Somebody retried what had been given up: its life begins again.
+            state.status = Status::Queued;
+        }
         if state.advance(None, change) {
             batch.events.push(self.status_event(channel, &state, change, trace, None));
         }

@@ -20,10 +20,10 @@ enum Lack {
 /// # Errors
 /// 422 `unsupported` or `too-large`, naming channel, part, ability and limit.
 pub(super) fn check(channel: &str, abilities: &Capabilities, parts: &[Part]) -> Result<(), Problem> {
-    let numbered = parts.iter().enumerate();
-    numbered
-        .map(|(index, part)| lack(abilities, part).map_or(Ok(()), |lack| Err(problem(channel, index, lack))))
-        .collect()
+    parts.iter().enumerate().try_for_each(|(index, part)| match lack(abilities, part) {
+        Some(lack) => Err(problem(channel, index, lack)),
+        None => Ok(()),
+    })
 }
 
 fn problem(channel: &str, index: usize, lack: Lack) -> Problem {

@@ -1,7 +1,12 @@
 //! Request bodies: what is wrong with one is told by line and column, or by path.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::http::StatusCode;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 
 use crate::edge::Problem;
@@ -15,12 +20,36 @@ const ECHO_MAX: usize = 200;
 /// 400 for what is no JSON, 422 for what is not the JSON that is wanted.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         problem(error.inner(), &path)
     })?;
     json.end().map_err(|error| problem(&error, "."))?;
     Ok(value)
+}
+
+/// A JSON object: serde would take a list of the fields in their order, too.
+#[derive(Debug, Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 fn problem(error: &serde_json::Error, path: &str) -> Problem {
@@ -115,6 +144,12 @@ mod tests {
             told(r#"{"name":"a","inner":[{"on":true},{"off":1}]}"#).1,
             "inner[1].off: unknown field `off`, expected `on`"
         );
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        assert_eq!(told(r#" ["a"]"#), (422, "invalid type: sequence, expected an object".into()));
+        assert_eq!(told("true"), (422, "invalid type: boolean `true`, expected an object".into()));
     }
 
     #[test]

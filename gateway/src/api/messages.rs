@@ -57,14 +57,14 @@ async fn submission(
 ) -> Result<Submission, Problem> {
     let new = new.checked()?;
     let found = recipient::find(api, &new).await?;
-    let mut parts = new.message.parts;
+    let mut parts = new.parts;
     attachments::check(&api.edge.media, &mut parts).await?;
     abilities::check(&found.bound.reference.name, &found.bound.plugin.manifest().capabilities, &parts)?;
     Ok(Submission {
         channel: found.bound.reference.clone(),
         to: found.to,
         author: Author { kind: new.author.kind.into(), name: new.author.name },
-        message: Message::new(new.message.subject, parts, None),
+        message: Message::new(new.subject, parts, None),
         in_reply_to: new.in_reply_to,
         expires_in: new.expires_in,
         metadata: new.metadata,

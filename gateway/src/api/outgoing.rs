@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::json::unprocessable;
+use super::json::{Object, unprocessable};
 use crate::config::parse_duration;
 use crate::edge::Problem;
 use crate::interaction::{AuthorKind, Identity, Part};
@@ -24,24 +24,24 @@ const EXPIRY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 #[serde(deny_unknown_fields)]
 pub(super) struct NewMessage {
     channel: Option<String>,
-    to: Option<Identity>,
+    to: Option<Object<Identity>>,
     contact_id: Option<Uuid>,
     conversation_id: Option<Uuid>,
-    message: Content,
+    message: Object<Content>,
     in_reply_to: Option<Uuid>,
     expires_in: Option<String>,
     #[serde(default)]
     metadata: Map<String, Value>,
     #[serde(default)]
-    author: Sender,
+    author: Object<Sender>,
 }
 
 /// What is to be said.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Content {
-    pub(super) subject: Option<String>,
-    pub(super) parts: Vec<Part>,
+struct Content {
+    subject: Option<String>,
+    parts: Vec<Object<Part>>,
 }
 
 /// Who says it.
@@ -78,7 +78,8 @@ impl From<SenderKind> for AuthorKind {
 pub(super) struct Checked {
     pub(super) channel: Option<String>,
     pub(super) whom: Whom,
-    pub(super) message: Content,
+    pub(super) subject: Option<String>,
+    pub(super) parts: Vec<Part>,
     pub(super) in_reply_to: Option<Uuid>,
     pub(super) expires_in: Option<Duration>,
     pub(super) metadata: Map<String, Value>,
@@ -97,19 +98,23 @@ impl NewMessage {
     /// Checks it.
     ///
     /// # Errors
-    /// 422 with the path of what breaks a rule; 413 for too much metadata.
+    /// 422 with the path of what breaks a rule.
     pub(super) fn checked(self) -> Result<Checked, Problem> {
-        check_content(&self.message)?;
+        let (Object(Content { subject, parts }), Object(author)) = (self.message, self.author);
+        let parts: Vec<Part> = parts.into_iter().map(|Object(part)| part).collect();
+        check_length("message.subject", subject.as_deref(), SUBJECT_MAX)?;
+        check_parts(&parts)?;
         check_metadata(&self.metadata)?;
-        check_length("author.name", self.author.name.as_deref(), NAME_MAX)?;
+        check_length("author.name", author.name.as_deref(), NAME_MAX)?;
         Ok(Checked {
             channel: self.channel,
-            whom: whom(self.to, self.contact_id, self.conversation_id)?,
-            message: self.message,
+            whom: whom(self.to.map(|Object(to)| to), self.contact_id, self.conversation_id)?,
+            subject,
+            parts,
             in_reply_to: self.in_reply_to,
             expires_in: self.expires_in.as_deref().map(expiry).transpose()?,
             metadata: self.metadata,
-            author: self.author,
+            author,
         })
     }
 }
@@ -126,13 +131,12 @@ fn whom(to: Option<Identity>, contact: Option<Uuid>, conversation: Option<Uuid>)
     }
 }
 
-fn check_content(content: &Content) -> Result<(), Problem> {
-    check_length("message.subject", content.subject.as_deref(), SUBJECT_MAX)?;
-    if content.parts.is_empty() || content.parts.len() > PARTS_MAX {
+fn check_parts(parts: &[Part]) -> Result<(), Problem> {
+    if parts.is_empty() || parts.len() > PARTS_MAX {
         return Err(unprocessable(format!("message.parts: must be 1 to {PARTS_MAX} parts"), "message.parts"));
     }
-    let numbered = content.parts.iter().enumerate();
-    numbered.map(|(index, part)| check_part(part, &format!("message.parts[{index}]"))).collect()
+    let mut numbered = parts.iter().enumerate();
+    numbered.try_for_each(|(index, part)| check_part(part, &format!("message.parts[{index}]")))
 }
 
 fn check_part(part: &Part, path: &str) -> Result<(), Problem> {

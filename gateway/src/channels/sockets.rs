@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Frames that wait for one socket; a browser that takes none for so long is closed and resumes later.
 const QUEUE: usize = 64;
@@ -17,6 +18,7 @@ const RECENT_AGE: Duration = Duration::from_secs(30);
 pub struct Hub {
     channels: Mutex<HashMap<String, Room>>,
     next: AtomicU64,
+    closed: CancellationToken,
 }
 
 #[derive(Default)]
@@ -70,6 +72,16 @@ impl Hub {
             taken
         });
         reached
+    }
+
+    /// Whoever answers for these sockets goes: they end, and visitors come back to whoever follows.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Waits for [`Self::close`].
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     /// Sockets of a channel.

@@ -10,66 +10,81 @@ use url::Url;
 
 use super::{print, say};
 use crate::assembly::{Gateway, StartError, open_store};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Problem};
 use crate::edge::Listening;
 use crate::store::{Durability, Store};
 
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 
+/// What serves: a configuration, everything that was made of it, and the socket.
+struct Present {
+    loaded: Loaded,
+    gateway: Arc<Gateway>,
+    listening: Arc<Listening>,
+}
+
 /// What ended a generation.
 enum Turn {
     Stop,
-    Reload(Box<Loaded>),
+    Exchange(Box<Present>),
 }
 
-/// One configuration after the other, until the process is to end. The listening socket stays open in between: callers wait in
-/// its queue for the moment that the exchange takes, and none is refused.
+/// One configuration after the other, until the process is to end. The next one is ready before the present one stops, and
+/// connections stay open in between: callers wait for the moment that the exchange takes, and none is refused.
 pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let Some(mut loaded) = load(path) else { return Ok(ExitCode::FAILURE) };
+    let Some(loaded) = load(path) else { return Ok(ExitCode::FAILURE) };
     let mut signals = Signals::new()?;
     let store = open_store(&loaded.config).await?;
     warn_of_durability(&*store);
-    let mut listening = listen(&loaded.config).await?;
+    let listening = listen(&loaded.config).await?;
+    let mut present = match assemble(loaded, listening, store).await {
+        Ok(present) => present,
+        Err(StartError::Failed(error)) => return Err(error),
+        Err(StartError::Problems(problems)) => {
+            problems.iter().for_each(|problem| say(&problem.to_string()));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let mut first = Some(began);
     loop {
-        let public_url = public_url(&loaded.config, &listening)?;
-        let gateway = match Gateway::assemble(loaded.config.clone(), &public_url, store.clone()).await {
-            Ok(gateway) => Arc::new(gateway),
-            Err(StartError::Problems(problems)) => {
-                problems.into_iter().for_each(|problem| say(&loaded.place(problem).to_string()));
-                return Ok(ExitCode::FAILURE);
-            }
-            Err(StartError::Failed(error)) => return Err(error),
-        };
-        match generation(gateway, &listening, &mut signals, path, &loaded, first.take()).await? {
+        match generation(&present, &mut signals, path, first.take()).await? {
             Turn::Stop => return Ok(ExitCode::SUCCESS),
-            Turn::Reload(next) => {
-                if next.config.server.listen != loaded.config.server.listen {
-                    listening = listen(&next.config).await?;
-                }
-                loaded = *next;
-            }
+            Turn::Exchange(next) => present = *next,
         }
     }
 }
 
+async fn assemble(loaded: Loaded, listening: Arc<Listening>, store: Arc<dyn Store>) -> Result<Present, StartError> {
+    let public_url = public_url(&loaded.config, &listening)?;
+    match Gateway::assemble(loaded.config.clone(), &public_url, store).await {
+        Ok(gateway) => Ok(Present { loaded, gateway: Arc::new(gateway), listening }),
+        Err(StartError::Problems(problems)) => {
+            Err(StartError::Problems(problems.into_iter().map(|problem| loaded.place(problem)).collect()))
+        }
+        Err(failed) => Err(failed),
+    }
+}
+
 async fn generation(
-    gateway: Arc<Gateway>,
-    listening: &Listening,
+    present: &Present,
     signals: &mut Signals,
     path: &Path,
-    loaded: &Loaded,
     began: Option<Instant>,
 ) -> anyhow::Result<Turn> {
+    let Present { gateway, listening, .. } = present;
     let stop = CancellationToken::new();
-    let ready = || tell_ready(&gateway, listening, began);
+    let ready = || tell_ready(gateway, listening, began);
     let running = gateway.clone().run(listening, stop.clone(), ready);
     tokio::pin!(running);
     let turn = tokio::select! {
         ended = running.as_mut() => return ended.map(|()| Turn::Stop),
-        turn = next_turn(signals, path, loaded) => turn,
+        turn = next_turn(signals, path, present) => turn,
     };
+    let stays = matches!(&turn, Turn::Exchange(next) if Arc::ptr_eq(&next.listening, listening));
+    if !stays {
+        listening.close();
+    }
     stop.cancel();
     tokio::select! {
         ended = running.as_mut() => ended?,
@@ -79,7 +94,7 @@ async fn generation(
 }
 
 /// A configuration that is wrong is told, and the one in use stays.
-async fn next_turn(signals: &mut Signals, path: &Path, loaded: &Loaded) -> Turn {
+async fn next_turn(signals: &mut Signals, path: &Path, present: &Present) -> Turn {
     let mut seen = modified(path);
     loop {
         tokio::select! {
@@ -93,9 +108,33 @@ async fn next_turn(signals: &mut Signals, path: &Path, loaded: &Loaded) -> Turn 
                 seen = now;
             }
         }
-        if let Some(next) = changed_config(path, loaded) {
+        if let Some(next) = prepare(path, present).await {
             tracing::info!("the configuration is exchanged");
-            return Turn::Reload(Box::new(next));
+            return Turn::Exchange(Box::new(next));
+        }
+    }
+}
+
+/// Makes everything of the changed file that can fail, while the present configuration still serves.
+async fn prepare(path: &Path, present: &Present) -> Option<Present> {
+    let loaded = changed_config(path, &present.loaded)?;
+    let listening = match loaded.config.server.listen == present.loaded.config.server.listen {
+        true => Ok(present.listening.clone()),
+        false => listen(&loaded.config).await.map_err(StartError::Failed),
+    };
+    let prepared = match listening {
+        Ok(listening) => assemble(loaded, listening, present.gateway.store.clone()).await,
+        Err(error) => Err(error),
+    };
+    match prepared {
+        Ok(next) => Some(next),
+        Err(StartError::Problems(problems)) => {
+            problems.iter().for_each(tell_refused);
+            None
+        }
+        Err(StartError::Failed(error)) => {
+            tracing::error!(error = %format!("{error:#}"), "the changed configuration is refused");
+            None
         }
     }
 }
@@ -110,13 +149,14 @@ fn changed_config(path: &Path, loaded: &Loaded) -> Option<Loaded> {
         }
         Ok(next) => Some(next),
         Err(errors) => {
-            errors
-                .problems
-                .iter()
-                .for_each(|problem| tracing::error!(%problem, "the changed configuration is refused"));
+            errors.problems.iter().for_each(tell_refused);
             None
         }
     }
+}
+
+fn tell_refused(problem: &Problem) {
+    tracing::error!(%problem, "the changed configuration is refused");
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -136,7 +176,7 @@ fn load(path: &Path) -> Option<Loaded> {
     }
 }
 
-async fn listen(config: &Config) -> anyhow::Result<Listening> {
+async fn listen(config: &Config) -> anyhow::Result<Arc<Listening>> {
     let address = config.server.listen;
     Listening::on(address).await.with_context(|| format!("server.listen = \"{address}\": cannot listen there"))
 }

@@ -73,7 +73,9 @@ impl ChannelSender {
         state: &MessageState,
         attempt: Attempt,
     ) -> Result<Option<Outcome>, StoreError> {
-        if matches!(state.status, Status::Sent | Status::Delivered | Status::Read) {
+        // An id of the provider's means that it took the message, also where it only promised to send it.
+        let taken = state.status == Status::Queued && !state.external_ids.is_empty();
+        if taken || matches!(state.status, Status::Sent | Status::Delivered | Status::Read) {
             return Ok(Some(Outcome::Done));
         }
         if state.expires_at.is_some_and(|end| end <= Time::now()) {

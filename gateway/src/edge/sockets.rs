@@ -28,6 +28,8 @@ const RATE: f64 = 10.0;
 const GOING_AWAY: u16 = 1001;
 const POLICY: u16 = 1008;
 const INTERNAL: u16 = 1011;
+/// IANA's registry of close codes.
+const RESTART: u16 = 1012;
 const TRY_AGAIN: u16 = 1013;
 
 /// Opens a socket to a channel whose adapter speaks over one.
@@ -104,6 +106,7 @@ impl Conversation<'_> {
         let mut allowance = Allowance::new();
         loop {
             tokio::select! {
+                () = self.edge.hub.closed() => return (RESTART, "the gateway changes".into()),
                 pushed = room.frames.recv() => match pushed {
                     Some(frame) => if let Err(end) = send(socket, frame).await { return end },
                     None => return (TRY_AGAIN, "too slow".into()),

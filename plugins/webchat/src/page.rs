@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../web/page.html");
 const WIDGET: &str = include_str!("../web/widget.js");
 
 /// The widget makes its own style sheet by script; the page has one of its own.
-const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob: data:; \
                       media-src 'self' blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static WIDGET_TAG: LazyLock<String> = LazyLock::new(|| format!("\"{:016x}\"", fnv1a(WIDGET.as_bytes())));

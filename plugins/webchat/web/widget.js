@@ -1266,6 +1266,7 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
       this.connection.ready();
       this.transcript.mark();
       this.panel.busy(false);
+      this.recall();
       this.outbox.flush();
       this.read();
     }
@@ -1283,7 +1284,15 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
 
     status(frame) {
       const entry = this.transcript.byClient.get(frame.client_id) ?? this.transcript.byId.get(frame.id);
-      if (entry?.own && ['delivered', 'read'].includes(frame.status)) this.refresh(this.transcript.settle(entry, frame.status));
+      if (!entry?.own || !['delivered', 'read'].includes(frame.status)) return;
+      if (frame.status === 'read' && entry.state !== 'read') this.keep.set('seen', entry.clientId);
+      this.refresh(this.transcript.settle(entry, frame.status));
+    }
+
+    /** What an agent has read stays read on a page opened later: the server tells it only once. */
+    recall() {
+      const seen = this.transcript.byClient.get(this.keep.get('seen'));
+      if (seen) this.refresh(this.transcript.settle(seen, 'read'));
     }
 
     refresh(entries) {
@@ -1461,7 +1470,7 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
       const waiting = this.outbox.all();
       this.transcript = new Transcript();
       this.panel.clear();
-      for (const key of ['read', 'delivered']) this.keep.delete(key);
+      for (const key of ['read', 'delivered', 'seen']) this.keep.delete(key);
       for (const { message } of waiting) this.restore(message);
     }
 

@@ -1,5 +1,8 @@
 //! The API: every call's success, and every kind of bad request with its exact answer.
 
+// Helpers of tests are tests, too: what cannot be unwrapped is what they are about.
+#![allow(clippy::unwrap_used)]
+
 mod contacts;
 mod documents;
 mod events;
@@ -11,8 +14,10 @@ mod refusals;
 mod signals;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::support::{Client, ConfigBuilder, Gateway, Provider, ProviderAnswer, Telegram, Twilio};
+use crate::support::{Client, ConfigBuilder, Gateway, KEY, Provider, ProviderAnswer, Telegram, Twilio, within};
 
 pub const BOT: Telegram = Telegram("bot");
 pub const SMS: Twilio = Twilio("sms");
@@ -49,6 +54,19 @@ pub fn taking() -> impl FnMut(&crate::support::Call) -> ProviderAnswer + Send + 
 pub async fn heard(client: &Client, update: u64, text: &str) -> Value {
     BOT.text(update, 501, text).send(client).await.expect(200);
     newest(client).await
+}
+
+/// The answer to a body that announces its size and does not come.
+pub async fn announced(gateway: &Gateway, path: &str, bytes: usize) -> String {
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {KEY}\r\n\
+         content-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("the answer", stream.read_to_string(&mut answer)).await.unwrap();
+    answer
 }
 
 pub async fn newest(client: &Client) -> Value {

@@ -74,8 +74,12 @@ impl Backend {
 
     /// Takes everything.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::serve(listener)
+        Self::start_on("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// The same, on an address that another one has left.
+    pub async fn start_on(address: SocketAddr) -> Self {
+        Self::serve(TcpListener::bind(address).await.unwrap())
     }
 
     fn serve(listener: TcpListener) -> Self {

@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -14,7 +16,11 @@ use super::{KEY, within};
 pub struct Client {
     address: SocketAddr,
     key: String,
+    kept: Option<Kept>,
 }
+
+/// The connection between two requests.
+type Kept = Arc<Mutex<Option<SendRequest<Full<Bytes>>>>>;
 
 /// One answer.
 #[derive(Clone, Debug)]
@@ -31,13 +37,19 @@ pub struct Failed(pub String);
 impl Client {
     /// With the key that may do everything.
     pub fn of(address: SocketAddr) -> Self {
-        Self { address, key: KEY.to_owned() }
+        Self { address, key: KEY.to_owned(), kept: None }
     }
 
     /// With another key; none if it is empty.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self }
+    }
+
+    /// With one connection for one request after the other, until the gateway closes it.
+    #[must_use]
+    pub fn keeping_its_connection(self) -> Self {
+        Self { kept: Some(Kept::default()), ..self }
     }
 
     /// A call of the API that must be answered.
@@ -47,13 +59,23 @@ impl Client {
 
     /// The same, with more header fields.
     pub async fn call_with(&self, method: &str, path: &str, body: Option<&Value>, more: &[(&str, &str)]) -> Answer {
+        let mut headers = self.headers();
+        headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.request(method, path, &headers, body.into()).await.unwrap()
+    }
+
+    /// A call with a body that need not be JSON.
+    pub async fn raw_call(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.request(method, path, &self.headers(), body.to_owned().into()).await.unwrap()
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if !self.key.is_empty() {
             headers.push(("authorization".to_owned(), format!("Bearer {}", self.key)));
         }
-        headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let body = body.map(Value::to_string).unwrap_or_default();
-        self.request(method, path, &headers, body.into()).await.unwrap()
+        headers
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -68,27 +90,43 @@ impl Client {
         headers: &[(String, String)],
         body: Bytes,
     ) -> Result<Answer, Failed> {
-        let failed = |error: &dyn std::fmt::Display| Failed(error.to_string());
-        let stream = TcpStream::connect(self.address).await.map_err(|error| failed(&error))?;
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
-        // How the connection ends, the answer tells.
-        let connection = tokio::spawn(async move { drop(connection.await) });
+        let mut sender = self.connection().await?;
         let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
         for (name, value) in headers {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).unwrap();
         let answer = async {
-            let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+            let response = sender.send_request(request).await.map_err(failed)?;
             let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
+            let body = body.collect().await.map_err(failed)?.to_bytes();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
         let answer = within(&format!("the answer to {method} {path}"), answer).await;
-        connection.abort();
+        if let Some(kept) = &self.kept {
+            *kept.lock().unwrap() = Some(sender);
+        }
         answer
     }
+
+    /// The kept one if it is still open, else a new one.
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, Failed> {
+        let kept = self.kept.as_ref().and_then(|kept| kept.lock().unwrap().take());
+        if let Some(mut sender) = kept
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let stream = TcpStream::connect(self.address).await.map_err(failed)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        // How the connection ends, the answer tells; it ends when nobody can send any more.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failed {
+    Failed(error.to_string())
 }
 
 impl Answer {
@@ -107,13 +145,24 @@ impl Answer {
         self
     }
 
+    /// It must be a problem of this type; gives the answer back.
+    #[track_caller]
+    pub fn expect_type(self, code: &str) -> Self {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(self.json()["type"], format!("urn:omnigate:problem:{code}"), "{}", self.json());
+        self
+    }
+
+    /// The sentence of a problem.
+    pub fn detail(&self) -> String {
+        self.json()["detail"].as_str().unwrap().to_owned()
+    }
+
     /// It must be exactly this problem (RFC 9457).
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str, detail: &str) -> Self {
-        let problem = self.expect(status);
-        assert_eq!(problem.header("content-type"), Some("application/problem+json"));
+        let problem = self.expect(status).expect_type(code);
         let json = problem.json();
-        assert_eq!(json["type"], format!("urn:omnigate:problem:{code}"), "{json}");
         assert_eq!(json["status"], status, "{json}");
         assert_eq!(json["detail"], detail, "{json}");
         problem

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{Backend, Provider, Telegram, Twilio};
+use super::{Backend, Provider, Telegram, Twilio, WhatsApp};
 
 /// The API key of every test, with every scope.
 pub const KEY: &str = "it-key-0123456789abcdef";
@@ -70,6 +70,14 @@ impl ConfigBuilder {
         self.channel(channel.0, "twilio", settings, secrets, provider.map(|provider| provider.address()))
     }
 
+    /// A WhatsApp channel whose provider is `provider`, or nobody.
+    #[must_use]
+    pub fn whatsapp(self, channel: &WhatsApp, provider: Option<&Provider>) -> Self {
+        let settings = json!({ "phone_number_id": WhatsApp::NUMBER_ID });
+        let secrets = json!({ "access_token": "EAAtoken", "app_secret": WhatsApp::APP_SECRET });
+        self.channel(channel.0, "whatsapp", settings, secrets, provider.map(|provider| provider.address()))
+    }
+
     fn channel(
         self,
         name: &str,
@@ -93,7 +101,7 @@ impl ConfigBuilder {
     }
 
     /// As TOML.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = String::new();
         for (section, keys) in &self.sections {
             text.push_str(&format!("[{section}]\n"));

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ pub struct Load {
     /// Where the gateway is, while it is there.
     place: watch::Sender<Option<Client>>,
     acknowledged: watch::Receiver<usize>,
+    unanswered: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     writers: JoinSet<()>,
 }
@@ -28,7 +29,11 @@ struct Writer {
     written: [u64; PERSONS as usize],
     ledger: Arc<Ledger>,
     acknowledged: Arc<watch::Sender<usize>>,
+    unanswered: Arc<AtomicUsize>,
     place: watch::Receiver<Option<Client>>,
+    /// Where it wrote last; every other writer keeps its connection.
+    client: Option<Client>,
+    keeps: bool,
     random: Random,
 }
 
@@ -37,8 +42,14 @@ impl Load {
         let (place, _) = watch::channel(None);
         let (sender, acknowledged) = watch::channel(0);
         let sender = Arc::new(sender);
-        let mut load =
-            Self { ledger: Arc::default(), place, acknowledged, stop: Arc::default(), writers: JoinSet::new() };
+        let mut load = Self {
+            ledger: Arc::default(),
+            place,
+            acknowledged,
+            unanswered: Arc::default(),
+            stop: Arc::default(),
+            writers: JoinSet::new(),
+        };
         for writer in 0..writers {
             let mut writer = Writer {
                 channel,
@@ -46,7 +57,10 @@ impl Load {
                 written: [0; PERSONS as usize],
                 ledger: load.ledger.clone(),
                 acknowledged: sender.clone(),
+                unanswered: load.unanswered.clone(),
                 place: load.place.subscribe(),
+                client: None,
+                keeps: writer % 2 == 0,
                 random: random.fork(),
             };
             let stop = load.stop.clone();
@@ -76,6 +90,11 @@ impl Load {
         within("the load goes on", acknowledged.wait_for(|count| *count >= target)).await.unwrap();
     }
 
+    /// Requests whose connection was refused or broke.
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
     /// Lets everybody finish the message in hand.
     pub async fn end(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -101,18 +120,29 @@ impl Writer {
         self.acknowledged.send_modify(|count| *count += 1);
     }
 
-    /// Whether it was acknowledged. If not, this returns when the gateway is elsewhere.
+    /// Whether it was acknowledged.
     async fn send(&mut self, entry: Entry) -> bool {
-        let client = within("the gateway", self.place.wait_for(Option::is_some)).await.unwrap().clone().unwrap();
-        self.place.mark_unchanged();
+        let client = self.client().await;
         let (person, number) = entry;
         let webhook = self.channel.text(person * 1_000_000 + number, person, &Ledger::text(entry));
         match webhook.try_send(&client).await {
             Ok(answer) => answer.status == 200,
             Err(_) => {
-                within("the gateway's new place", self.place.changed()).await.unwrap();
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
                 false
             }
         }
+    }
+
+    async fn client(&mut self) -> Client {
+        if self.place.has_changed().unwrap() {
+            self.client = None;
+        }
+        if self.client.is_none() {
+            let place = within("the gateway", self.place.wait_for(Option::is_some)).await.unwrap().clone().unwrap();
+            self.client = Some(if self.keeps { place.keeping_its_connection() } else { place });
+        }
+        self.client.clone().unwrap()
     }
 }

@@ -14,7 +14,7 @@ pub struct Log {
 
 impl Log {
     /// Reads to the end, in a thread of its own.
-    pub(super) fn follow(output: impl Read + Send + 'static) -> Self {
+    pub fn follow(output: impl Read + Send + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (sender, news) = watch::channel(0);
         let written = lines.clone();
@@ -31,9 +31,23 @@ impl Log {
         self.lines.lock().unwrap().join("\n")
     }
 
+    /// How many lines contain `words`.
+    pub fn count(&self, words: &str) -> usize {
+        self.lines.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    }
+
     /// The first line that contains `words`, once it is there.
     pub async fn line(&self, words: &str) -> String {
-        let find = || self.lines.lock().unwrap().iter().find(|line| line.contains(words)).cloned();
-        wait_for(&format!("a line with {words:?}"), &mut self.news.clone(), find).await
+        self.lines(words, 1).await.remove(0)
+    }
+
+    /// The lines that contain `words`, once there are so many.
+    pub async fn lines(&self, words: &str, count: usize) -> Vec<String> {
+        let find = || {
+            let found: Vec<_> =
+                self.lines.lock().unwrap().iter().filter(|line| line.contains(words)).cloned().collect();
+            (found.len() >= count).then_some(found)
+        };
+        wait_for(&format!("{count} lines with {words:?}"), &mut self.news.clone(), find).await
     }
 }

@@ -25,7 +25,7 @@ pub use log::Log;
 pub use peer::{Answer as ProviderAnswer, Call};
 pub use provider::Provider;
 pub use random::Random;
-pub use webhook::{Telegram, Twilio, Webhook};
+pub use webhook::{Telegram, Twilio, Webhook, WhatsApp};
 
 /// How long anything may take that must happen. Generous: it is only ever used up by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);

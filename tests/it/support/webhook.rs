@@ -27,6 +27,12 @@ impl Webhook {
         client.request("POST", &self.path, &self.headers, self.body.clone()).await
     }
 
+    /// The value of a header field.
+    pub fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(present, _)| present == name);
+        &found.unwrap_or_else(|| panic!("no header {name}")).1
+    }
+
     /// Without a header field.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
@@ -50,7 +56,7 @@ pub struct Telegram(pub &'static str);
 impl Telegram {
     pub const BOT_TOKEN: &str = "5550000:AAtoken_1";
     pub const SECRET: &str = "hook_secret-1";
-    const TOKEN_HEADER: &str = "x-telegram-bot-api-secret-token";
+    pub const TOKEN_HEADER: &str = "x-telegram-bot-api-secret-token";
 
     /// A text in a private chat. `update` names it: the same number again is the same message again.
     pub fn text(&self, update: u64, chat: u64, text: &str) -> Webhook {
@@ -105,7 +111,12 @@ impl Twilio {
 
     /// Any form, signed as Twilio signs.
     pub fn form(&self, fields: &[(&str, &str)]) -> Webhook {
-        let path = format!("/channels/{}", self.0);
+        self.form_at("", fields)
+    }
+
+    /// The same, below the channel.
+    pub fn form_at(&self, below: &str, fields: &[(&str, &str)]) -> Webhook {
+        let path = format!("/channels/{}{below}", self.0);
         let mut sorted = fields.to_vec();
         sorted.sort_unstable();
         let parameters: String = sorted.iter().flat_map(|(name, value)| [*name, *value]).collect();
@@ -121,6 +132,45 @@ impl Twilio {
             path,
             headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             body: pairs.join("&").into(),
+        }
+    }
+}
+
+/// A channel of the adapter `whatsapp`, by its name: authentic by an HMAC over the body.
+#[derive(Clone, Copy, Debug)]
+pub struct WhatsApp(pub &'static str);
+
+impl WhatsApp {
+    pub const NUMBER_ID: &str = "106540352242922";
+    pub const APP_SECRET: &str = "test-app-secret";
+
+    /// A text to the channel's number. `id` names it.
+    pub fn text(&self, id: &str, from: &str, text: &str) -> Webhook {
+        self.text_to(Self::NUMBER_ID, id, from, text)
+    }
+
+    /// A text to any number of the same app.
+    pub fn text_to(&self, number_id: &str, id: &str, from: &str, text: &str) -> Webhook {
+        let value = json!({
+            "messaging_product": "whatsapp",
+            "metadata": { "display_phone_number": "15550100200", "phone_number_id": number_id },
+            "contacts": [{ "profile": { "name": "Ana" }, "wa_id": from }],
+            "messages": [{ "from": from, "id": id, "timestamp": "1767225600", "type": "text", "text": { "body": text } }],
+        });
+        let entry = json!({ "id": "102290129340398", "changes": [{ "field": "messages", "value": value }] });
+        self.body(json!({ "object": "whatsapp_business_account", "entry": [entry] }).to_string())
+    }
+
+    /// Any body, signed as Meta signs.
+    pub fn body(&self, body: impl Into<Bytes>) -> Webhook {
+        let body = body.into();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, Self::APP_SECRET.as_bytes());
+        let signature = format!("sha256={}", hex::encode(hmac::sign(&key, &body)));
+        let headers = [("content-type", "application/json"), ("x-hub-signature-256", &signature)];
+        Webhook {
+            path: format!("/channels/{}", self.0),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            body,
         }
     }
 }

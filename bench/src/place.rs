@@ -1,0 +1,51 @@
+//! Where things are, and a directory for a run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+/// The top of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// Every plugin, as `cargo xtask plugins` leaves it.
+pub(crate) fn plugins() -> Result<PathBuf> {
+    let directory = target().join("plugins");
+    ensure!(directory.join("whatsapp.wasm").is_file(), "no plugins in {}: cargo xtask plugins", directory.display());
+    Ok(std::path::absolute(directory)?)
+}
+
+/// The gateway as it is shipped.
+pub(crate) fn gateway() -> Result<PathBuf> {
+    let program = target().join("release/omnigate");
+    ensure!(program.is_file(), "no {}: cargo build --release --package omnigate", program.display());
+    Ok(program)
+}
+
+/// An empty directory beside what cargo builds, hence on a real disk; removed when dropped.
+pub(crate) struct Workplace(PathBuf);
+
+impl Workplace {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let path = std::path::absolute(target().join(format!("bench/{}-{name}", std::process::id())))?;
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        // What is left is beside what cargo builds, and goes with it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

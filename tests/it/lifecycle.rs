@@ -1,0 +1,110 @@
+//! Start, change and end under load.
+
+use serde_json::json;
+
+use crate::support::{Backend, Behaviour, ConfigBuilder, Gateway, Load, Random, Telegram};
+
+const BOT: Telegram = Telegram("bot");
+
+#[tokio::test]
+async fn terminate_lets_deliveries_in_hand_end() {
+    let backend = Backend::start().await;
+    backend.behave(|_| Behaviour::Hang);
+    let gateway = Gateway::start(ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None)).await;
+    BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
+    gateway.signal("TERM");
+    gateway.log.line("draining").await;
+    backend.behave(|_| Behaviour::Take);
+    backend.release();
+    let (status, stopped) = gateway.ended().await;
+    assert_eq!(status.code(), Some(0));
+    let gateway = stopped.start().await;
+    BOT.text(2, 1, "after").send(&gateway.client()).await.expect(200);
+    backend.wait_for_text("after").await;
+    let attempts = backend.attempts();
+    assert!(attempts.iter().all(|delivery| delivery.repeated == 0), "what ended is written down: nothing comes twice");
+}
+
+#[tokio::test]
+async fn the_drain_has_an_end() {
+    let backend = Backend::start().await;
+    backend.behave(|_| Behaviour::Hang);
+    let config =
+        ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None).set("server", "drain_timeout", "1s");
+    let gateway = Gateway::start(config).await;
+    BOT.text(1, 1, "stuck").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "stuck").then_some(())).await;
+    let (status, stopped) = gateway.terminate().await;
+    assert_eq!(status.code(), Some(0));
+    backend.behave(|_| Behaviour::Take);
+    let _gateway = stopped.start().await;
+    let again = backend.wait_for_text("stuck").await;
+    assert_eq!(again.repeated, 1, "cut off, so it is made again");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let backend = Backend::start().await;
+    backend.behave(|_| Behaviour::Hang);
+    let config =
+        ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None).set("server", "drain_timeout", "10m");
+    let gateway = Gateway::start(config.set("backends.desk", "timeout", "5m")).await;
+    BOT.text(1, 1, "stuck").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "stuck").then_some(())).await;
+    gateway.signal("TERM");
+    gateway.log.line("draining").await;
+    let (status, _) = gateway.terminate().await;
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_under_load_refuse_nobody() {
+    let mut random = Random::new();
+    let (first, second) = (Backend::start().await, Backend::start().await);
+    let config = ConfigBuilder::new().backend("desk", &first).telegram(&BOT, None);
+    let mut gateway = Gateway::start(config.clone()).await;
+    let mut load = Load::start(BOT, 4, &mut random);
+    load.turn_to(gateway.client());
+    for _ in 0..5 {
+        load.acknowledged(30).await;
+        gateway.signal("HUP");
+    }
+    load.acknowledged(30).await;
+    gateway.rewrite(config.backend("second", &second));
+    second.wait_for("an event for the new backend", |all| (!all.is_empty()).then_some(())).await;
+    load.acknowledged(30).await;
+    load.end().await;
+    assert_eq!(load.unanswered(), 0, "every request was answered");
+    first.wait_for("everything acknowledged", |all| load.ledger.has_all(all).then_some(())).await;
+    let verdict = load.ledger.judge(&first.attempts());
+    verdict.expect_kept();
+    assert_eq!(verdict.repeated, [], "a reload writes down what has ended");
+    let (status, _) = gateway.terminate().await;
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_told_and_not_taken() {
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None)).await;
+    let right = gateway.config();
+    let wrong = [
+        "[server]\nlisten = 7\n".to_owned(),
+        "[server".to_owned(),
+        "\u{0}".to_owned(),
+        "[backends.x]\nurl = \"http://127.0.0.1:1/\"\n".to_owned(),
+        right.clone().set("channels.bot", "settings", json!({ "colour": "red" })).text(),
+        right.clone().set("channels.bot", "adapter", "pigeon").text(),
+        right.clone().set("server", "listen", "192.0.2.1:80").text(),
+    ];
+    for (number, text) in wrong.iter().enumerate() {
+        let before = gateway.log.count("the changed configuration is refused");
+        gateway.rewrite_text(text);
+        gateway.signal("HUP");
+        gateway.log.lines("the changed configuration is refused", before + 1).await;
+        let text = format!("still there {number}");
+        BOT.text(number as u64, 1, &text).send(&gateway.client()).await.expect(200);
+        backend.wait_for_text(&text).await;
+    }
+}
