@@ -19,7 +19,7 @@ pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
     };
     let (plugins, refused) = load_plugins(&loaded.config).await?;
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    let mut problems: Vec<String> = refused.iter().map(|refused| told(refused)).collect();
+    let mut problems: Vec<String> = refused.iter().map(told).collect();
     for (name, channel) in &loaded.config.channels {
         let Some(plugin) = plugins.get(&channel.adapter) else {
             problems.push(loaded.place(missing(name, &channel.adapter, &plugins)).to_string());
