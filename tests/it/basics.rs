@@ -13,6 +13,8 @@ async fn a_webhook_becomes_one_signed_event() {
     let first = backend.wait_for_text("olá").await;
     let second = backend.wait_for_text("Is it open?").await;
     assert_eq!((&*first.kind, &*second.kind), ("omnigate.message.received", "omnigate.message.received"));
+    assert_eq!(first.headers["content-type"], "application/cloudevents+json");
+    assert_eq!(first.headers["traceparent"], first.event["traceparent"].as_str().unwrap());
     assert_ne!(first.conversation, second.conversation);
     let (status, _) = gateway.terminate().await;
     assert_eq!(status.code(), Some(0));

@@ -1,5 +1,7 @@
 //! SIGKILL, again and again: what was acknowledged is kept, in order, under one name.
 
+use std::time::Duration;
+
 use crate::support::{Backend, Behaviour, ConfigBuilder, Delivery, Gateway, Load, Random, Telegram};
 
 const KILLS: usize = 12;
@@ -18,8 +20,12 @@ async fn acknowledged_messages_survive_kills() {
     for _ in 0..KILLS {
         load.turn_to(gateway.client());
         load.acknowledged(random.within(20..200)).await;
-        let stopped = gateway.kill();
+        let mut stopped = gateway.kill();
         load.turn_away();
+        if random.within(0..3) == 0 {
+            let after = Duration::from_millis(random.within(0..200) as u64);
+            stopped = stopped.start_and_kill(after).await;
+        }
         kills.push(messages(&backend).len());
         gateway = stopped.start().await;
     }

@@ -1,8 +1,10 @@
 //! Start, change and end under load.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::support::{Backend, Behaviour, ConfigBuilder, Gateway, Load, Random, Telegram};
+use crate::support::{Backend, Behaviour, ConfigBuilder, Gateway, Load, Random, Telegram, within};
 
 const BOT: Telegram = Telegram("bot");
 
@@ -107,4 +109,31 @@ async fn a_wrong_configuration_is_told_and_not_taken() {
         BOT.text(number as u64, 1, &text).send(&gateway.client()).await.expect(200);
         backend.wait_for_text(&text).await;
     }
+}
+
+/// RFC 6455 by hand: what is needed to see how a socket ends.
+#[tokio::test]
+async fn sockets_end_with_a_reload_so_that_visitors_come_back() {
+    let gateway = Gateway::start(ConfigBuilder::new().webchat("website")).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let head = format!(
+        "GET /chat/website/socket HTTP/1.1\r\nhost: {}\r\norigin: http://{0}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        gateway.address
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut first = [0; 13];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 101 ");
+    gateway.signal("HUP");
+    let mut rest = Vec::new();
+    within("the end of the socket", stream.read_to_end(&mut rest)).await.unwrap();
+    // A close frame with 1012, service restart.
+    let reason = b"the gateway changes";
+    let close = [&[0x88, 2 + reason.len() as u8], &1012_u16.to_be_bytes()[..], reason].concat();
+    assert!(rest.ends_with(&close), "{}", String::from_utf8_lossy(&rest));
+    let mut again = TcpStream::connect(gateway.address).await.unwrap();
+    again.write_all(head.as_bytes()).await.unwrap();
+    within("the next socket", again.read_exact(&mut first)).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 101 ");
 }

@@ -106,6 +106,41 @@ async fn what_fails_for_a_while_is_sent_again_under_the_same_id() {
     }
 }
 
+/// It takes the connection and says nothing: nobody knows whether the message went out, and this channel's operator wants to be
+/// asked. Another channel is not delayed meanwhile.
+#[tokio::test]
+async fn what_may_have_been_sent_is_held_where_the_operator_wants_it() {
+    const OTHER: Twilio = Twilio("other");
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (provider, backend) = (Provider::start(taken).await, Backend::start().await);
+    let config = ConfigBuilder::new()
+        .backend("desk", &backend)
+        .twilio(&SMS, Some(&provider))
+        .twilio(&OTHER, Some(&provider))
+        .set("plugins.limits", "wall", "2s")
+        .set("channels.sms", "on_uncertain", "hold")
+        .set("channels.sms", "grants", json!({ "hosts": [silent.local_addr().unwrap().to_string()] }));
+    let settings = json!({
+        "account_sid": Twilio::ACCOUNT,
+        "from": Twilio::NUMBER,
+        "api_base": format!("http://{}", silent.local_addr().unwrap()),
+    });
+    let gateway = Gateway::start(config.set("channels.sms", "settings", settings)).await;
+    let client = gateway.client();
+    let held = send(&client, "+15550100123", "perhaps").await;
+    let mut other = message("+15550100124", "at once");
+    other["channel"] = json!(OTHER.0);
+    let other = id_of(&client.call("POST", "/v1/messages", Some(&other)).await.expect(202));
+    status(&backend, &other, "sent").await;
+    let failed = status(&backend, &held, "failed").await;
+    let text = failed["data"]["reason"]["text"].as_str().unwrap();
+    assert!(text.starts_with("nobody knows whether it was sent: "), "{text}");
+    let all = backend.attempts();
+    let at = |id: &str| all.iter().position(|d| d.event["data"]["message_id"] == id).unwrap();
+    assert!(at(&other) < at(&held));
+    assert_eq!(dead_letter(&client).await["interaction_id"], json!(held));
+}
+
 #[tokio::test]
 async fn too_many_requests_rest_the_channel() {
     let refusal = ProviderAnswer { headers: vec![("retry-after".into(), "2".into())], ..refused(429, 20429) };

@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// There was no answer: nobody knows what became of the request.
 #[derive(Debug)]
-pub struct Failed(pub String);
+pub struct Failed(#[allow(dead_code, reason = "shown where it is unwrapped")] pub String);
 
 impl Client {
     /// With the key that may do everything.

@@ -70,6 +70,12 @@ impl ConfigBuilder {
         self.channel(channel.0, "twilio", settings, secrets, provider.map(|provider| provider.address()))
     }
 
+    /// A chat for a site.
+    #[must_use]
+    pub fn webchat(self, name: &str) -> Self {
+        self.channel(name, "webchat", json!({}), json!({}), None)
+    }
+
     /// A WhatsApp channel whose provider is `provider`, or nobody.
     #[must_use]
     pub fn whatsapp(self, channel: &WhatsApp, provider: Option<&Provider>) -> Self {

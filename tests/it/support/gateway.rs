@@ -2,6 +2,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -80,10 +81,6 @@ impl Gateway {
         Client::of(self.address)
     }
 
-    pub fn directory(&self) -> &Path {
-        self.home.directory.path()
-    }
-
     /// Bytes of memory that the process holds, from `/proc`.
     pub fn resident_bytes(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
@@ -106,10 +103,29 @@ impl Stopped {
     pub fn directory(&self) -> &Path {
         self.home.directory.path()
     }
+
+    /// Starts it, and kills it before or after it is ready, as chance has it.
+    pub async fn start_and_kill(self, after: Duration) -> Self {
+        let mut process = self.home.spawn().0;
+        tokio::time::sleep(after).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        self
+    }
 }
 
 impl Home {
     async fn start(self) -> Gateway {
+        let (child, said, log) = self.spawn();
+        // From here on a panic ends the process too.
+        let process = Process(child, log.clone());
+        let ready: Value = serde_json::from_str(&said.line("\"ready\"").await).unwrap();
+        let address = ready["listen"].as_str().unwrap().parse().unwrap();
+        Gateway { process, home: self, address, log }
+    }
+
+    /// The process, its standard output and its log.
+    fn spawn(&self) -> (Child, Log, Log) {
         self.write(&self.config);
         let mut child = Command::new(env!("CARGO_BIN_EXE_omnigate"))
             .args(["run", "--config", "config.toml"])
@@ -121,11 +137,7 @@ impl Home {
             .unwrap();
         let said = Log::follow(child.stdout.take().unwrap());
         let log = Log::follow(child.stderr.take().unwrap());
-        // From here on a panic ends the process too.
-        let process = Process(child, log.clone());
-        let ready: Value = serde_json::from_str(&said.line("\"ready\"").await).unwrap();
-        let address = ready["listen"].as_str().unwrap().parse().unwrap();
-        Gateway { process, home: self, address, log }
+        (child, said, log)
     }
 
     fn write(&self, config: &ConfigBuilder) {

@@ -7,6 +7,7 @@ mod gateway;
 mod ledger;
 mod load;
 mod log;
+#[allow(dead_code, reason = "the tests of plugins use the rest of it")]
 #[path = "../../support/peer.rs"]
 mod peer;
 mod provider;
@@ -18,14 +19,14 @@ use std::time::Duration;
 pub use backend::{Backend, Behaviour, Delivery};
 pub use client::{Answer, Client, Failed};
 pub use config::{ConfigBuilder, KEY};
-pub use gateway::{Gateway, Stopped};
+pub use gateway::Gateway;
 pub use ledger::Ledger;
 pub use load::Load;
 pub use log::Log;
 pub use peer::{Answer as ProviderAnswer, Call};
 pub use provider::Provider;
 pub use random::Random;
-pub use webhook::{Telegram, Twilio, Webhook, WhatsApp};
+pub use webhook::{Telegram, Twilio, WhatsApp};
 
 /// How long anything may take that must happen. Generous: it is only ever used up by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
