@@ -13,6 +13,6 @@ mod egress;
 mod limits;
 mod memory;
 mod program;
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, clippy::print_stdout)]
 #[path = "../it/support/mod.rs"]
 mod support;

@@ -81,6 +81,12 @@ impl Gateway {
         Client::of(self.address)
     }
 
+    /// Where configuration, data and plugins lie.
+    #[allow(dead_code)] // The tests of the sandbox exchange plugins there.
+    pub fn directory(&self) -> &Path {
+        self.home.directory.path()
+    }
+
     /// Bytes of memory that the process holds, from `/proc`.
     pub fn resident_bytes(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
