@@ -4,7 +4,7 @@
 //! [`support::PATIENCE`]. Plugins are built by `cargo xtask plugins`; `OMNIGATE_PLUGINS` names another directory.
 
 // A test's own modules have no outside, and unwrapping is how they fail.
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 
 mod api;
 mod backends;

@@ -5,7 +5,7 @@
 //! No test waits for time to pass; see [`browser::Page::wait`].
 
 // A test's own modules have no outside, and a panic is how it fails.
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 
 mod attachments;
 mod browser;
