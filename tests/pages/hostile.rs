@@ -65,12 +65,14 @@ async fn write_as(stage: &Stage, visitor: &Page, payload: &str) {
     expect_harmless(visitor).await;
 }
 
-/// Opens the newest conversation, which shows the name, the text and the file's name as they are.
+/// Opens the conversation, which shows the name, the text and the file's name as they are.
 async fn read_as_agent(agent: &Page, payload: &str) {
-    agent.wait("one('conversation')?.querySelector('.preview').textContent.startsWith(args)", json!(payload)).await;
-    agent.click("conversation").await;
+    let find = "globalThis.chosen = all('conversation')
+        .find((one) => one.querySelector('.preview').textContent.startsWith(args))";
+    agent.wait(find, json!(payload)).await;
+    agent.run("chosen.click()", Value::Null).await;
     agent.wait("one('message')?.querySelector('.body > p').textContent === args", json!(payload)).await;
-    let names = "return [document.getElementById('name'), one('conversation').querySelector('.name'),
+    let names = "return [document.getElementById('name'), chosen.querySelector('.name'),
         document.querySelector('#contact h3'), one('message').querySelector('.file bdi')].map((one) => one.textContent)";
     let names = agent.run(names, Value::Null).await;
     for name in names.as_array().unwrap() {

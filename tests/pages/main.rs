@@ -4,8 +4,8 @@
 //! beforehand: `cargo xtask plugins`, `cargo build -p desk`, and the Debian packages `chromium` and `chromium-driver`.
 //! No test waits for time to pass; see [`browser::Page::wait`].
 
-// A test's own modules have no outside.
-#![allow(unreachable_pub)]
+// A test's own modules have no outside, and a panic is how it fails.
+#![allow(unreachable_pub, clippy::unwrap_used)]
 
 mod attachments;
 mod browser;

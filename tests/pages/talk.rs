@@ -82,3 +82,17 @@ async fn a_second_tab_shows_every_message_once() {
     }
     assert_eq!(agent.run("return all('conversation').length", Value::Null).await, 1, "one visitor, one conversation");
 }
+
+#[tokio::test]
+async fn a_click_that_has_begun_survives_news() {
+    let stage = Stage::start().await;
+    let (visitor, agent) = (stage.visitor().await, stage.agent().await);
+    visitor.say("hello").await;
+    agent.wait("globalThis.line = one('conversation')", Value::Null).await;
+    visitor.say("is somebody there?").await;
+    agent.wait("one('unread')?.textContent === 'unread: 2'", Value::Null).await;
+    agent.run("line.click()", Value::Null).await;
+    agent.wait_texts(&["hello", "is somebody there?"]).await;
+    visitor.wait("all('message').every((one) => one.dataset.state === 'read')", Value::Null).await;
+    assert_eq!(agent.run("return line === one('conversation') && line.ariaCurrent", Value::Null).await, "true");
+}

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::bench::{Bench, LOG, TOKEN};
 
 #[path = "../support/peer.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::duplicate_mod)]
 mod peer;
 use peer::{Answer, Peer};
 

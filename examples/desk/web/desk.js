@@ -122,25 +122,38 @@ function showList() {
   const matches = (one) => !wanted || [nameOf(one), one.preview, ...one.channels].some((words) => words.toLowerCase().includes(wanted));
   const all = [...conversations.values()].sort((one, two) => two.changed - one.changed);
   const focused = document.activeElement?.dataset?.id;
-  $('conversations').replaceChildren(...all.filter(matches).map(line));
+  const drawn = new Map([...$('conversations').children].map((node) => [node.firstChild.dataset.id, node]));
+  arrange($('conversations'), all.filter(matches).map((summary) => line(summary, drawn.get(summary.id))));
   if (focused) $('conversations').querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
   $('nothing').hidden = all.length > 0;
   const unread = all.filter((one) => one.unread).length;
   document.title = unread ? `(${unread}) Desk` : 'Desk';
 }
 
-function line(summary) {
-  const isOpen = open?.id === summary.id;
+/** Nodes that are there already stay: a click that has begun, the focus and a player survive. */
+function arrange(parent, nodes) {
+  nodes.forEach((node, at) => { if (parent.children[at] !== node) parent.insertBefore(node, parent.children[at] ?? null); });
+  while (parent.children.length > nodes.length) parent.lastChild.remove();
+}
+
+const emptyLine = (id) => el('li', {}, el('button', { type: 'button', 'data-role': 'conversation', 'data-id': id, onclick: () => choose(id) }));
+
+function line(summary, node = emptyLine(summary.id)) {
+  const button = node.firstChild;
   const isTyping = typing.has(summary.id);
   const badge = summary.unread ? el('span', { class: 'badge', 'data-role': 'unread' }, el('span', { class: 'sr' }, 'unread: '), String(summary.unread)) : null;
-  const button = el('button', { type: 'button', 'data-role': 'conversation', 'data-id': summary.id, 'aria-current': isOpen ? 'true' : null, onclick: () => choose(summary.id) },
+  const content = [
     face(el('span', { class: 'face', 'aria-hidden': 'true' }), summary),
     el('span', { class: 'middle' },
       el('span', { class: 'top' }, el('bdi', { class: 'name' }, nameOf(summary)), el('time', {}, when(summary.at))),
       el('span', { class: 'bottom' }, el('span', { class: isTyping ? 'preview is-typing' : 'preview', dir: 'auto' }, isTyping ? 'typing…' : summary.preview || '—'), badge),
-      el('span', { class: 'tag' }, summary.channels.join(', '), summary.closed ? ' · closed' : '')));
+      el('span', { class: 'tag' }, summary.channels.join(', '), summary.closed ? ' · closed' : '')),
+  ];
+  button.replaceChildren(...content);
   button.classList.toggle('unread', summary.unread > 0);
-  return el('li', {}, button);
+  if (open?.id === summary.id) button.setAttribute('aria-current', 'true');
+  else button.removeAttribute('aria-current');
+  return node;
 }
 
 // ---------------------------------------------------------------- conversation
@@ -194,8 +207,7 @@ function showItems(items) {
     day = date;
     return [...line, reuse(drawn, item.id, JSON.stringify(item), () => (item.kind === 'message' ? bubble(item) : note(item)))];
   });
-  nodes.forEach((node, at) => { if ($('log').children[at] !== node) $('log').insertBefore(node, $('log').children[at] ?? null); });
-  while ($('log').children.length > nodes.length) $('log').lastChild.remove();
+  arrange($('log'), nodes);
 }
 
 function reuse(drawn, key, state, draw) {

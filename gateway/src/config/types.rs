@@ -89,7 +89,7 @@ pub struct Limits {
     pub kv_bytes: usize,
     /// `kv_keys`: Default 10000.
     pub kv_keys: usize,
-    /// `concurrency`: calls at once, over all plugins. Default 64.
+    /// `concurrency`: calls at once, over all plugins; one channel gets half of them at most. Default 64.
     pub concurrency: usize,
     /// `quarantine`: requests kept for one channel whose adapter failed on them. Default 10000.
     pub quarantine: usize,
