@@ -112,7 +112,7 @@ impl Gateway {
     /// If a partition cannot be taken or a backend's secret is no key.
     pub async fn run(
         self: Arc<Self>,
-        listening: &Arc<Listening>,
+        listening: &Listening,
         stop: CancellationToken,
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Backend, Behaviour, ConfigBuilder, Gateway, Load, Random, Telegram, within};
+use crate::support::{Backend, Behaviour, ConfigBuilder, Delivery, Gateway, Load, Random, Telegram, within};
 
 const BOT: Telegram = Telegram("bot");
 
@@ -84,6 +84,49 @@ async fn reloads_under_load_refuse_nobody() {
     assert_eq!(verdict.repeated, [], "a reload writes down what has ended");
     let (status, _) = gateway.terminate().await;
     assert_eq!(status.code(), Some(0));
+}
+
+/// What the present configuration has in hand may take minutes: providers do not wait for it.
+#[tokio::test]
+async fn a_reload_answers_providers_while_deliveries_in_hand_end() {
+    let backend = Backend::start().await;
+    backend.behave(|_| Behaviour::Hang);
+    let gateway = Gateway::start(patient(&backend)).await;
+    BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
+    for update in 2..5 {
+        gateway.signal("HUP");
+        gateway.log.line("the configuration is exchanged").await;
+        BOT.text(update, update, "meanwhile").send(&gateway.client()).await.expect(200);
+    }
+    backend.behave(|_| Behaviour::Take);
+    backend.release();
+    let meanwhile = |all: &[Delivery]| (all.iter().filter(|d| d.text == "meanwhile").count() == 3).then_some(());
+    backend.wait_for("what came meanwhile", meanwhile).await;
+    assert!(backend.attempts().iter().all(|delivery| delivery.repeated == 0));
+    gateway.client().get("/v1/channels").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_reload_can_be_ended() {
+    let backend = Backend::start().await;
+    backend.behave(|_| Behaviour::Hang);
+    let gateway = Gateway::start(patient(&backend)).await;
+    BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
+    gateway.signal("HUP");
+    gateway.log.line("the configuration is exchanged").await;
+    gateway.signal("TERM");
+    gateway.log.line("the next configuration is not taken any more").await;
+    backend.release();
+    let (status, _) = gateway.ended().await;
+    assert_eq!(status.code(), Some(0));
+}
+
+/// A gateway that waits for minutes where it must wait.
+fn patient(backend: &Backend) -> ConfigBuilder {
+    let config = ConfigBuilder::new().backend("desk", backend).telegram(&BOT, None);
+    config.set("server", "drain_timeout", "10m").set("backends.desk", "timeout", "5m")
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! No test waits for time to pass: each waits for what must happen, and fails when that does not happen within
 //! [`support::PATIENCE`]. Plugins are built by `cargo xtask plugins`; `OMNIGATE_PLUGINS` names another directory.
 
-// A test's own modules have no outside, and unwrapping is how they fail.
+// A test's own modules have no outside; it fails by unwrapping, and what it prints is shown when it fails.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 
 mod api;

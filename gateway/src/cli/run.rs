@@ -19,6 +19,8 @@ const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// What serves: a configuration, everything that was made of it, and the socket.
 struct Present {
     loaded: Loaded,
+    /// When the file had been written that was loaded.
+    written: Option<SystemTime>,
     gateway: Arc<Gateway>,
     listening: Arc<Listening>,
 }
@@ -33,12 +35,13 @@ enum Turn {
 /// connections stay open in between: callers wait for the moment that the exchange takes, and none is refused.
 pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    let written = modified(path);
     let Some(loaded) = load(path) else { return Ok(ExitCode::FAILURE) };
     let mut signals = Signals::new()?;
     let store = open_store(&loaded.config).await?;
     warn_of_durability(&*store);
     let listening = listen(&loaded.config).await?;
-    let mut present = match assemble(loaded, listening, store).await {
+    let mut present = match assemble(loaded, written, listening, store).await {
         Ok(present) => present,
         Err(StartError::Failed(error)) => return Err(error),
         Err(StartError::Problems(problems)) => {
@@ -55,10 +58,15 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn assemble(loaded: Loaded, listening: Arc<Listening>, store: Arc<dyn Store>) -> Result<Present, StartError> {
+async fn assemble(
+    loaded: Loaded,
+    written: Option<SystemTime>,
+    listening: Arc<Listening>,
+    store: Arc<dyn Store>,
+) -> Result<Present, StartError> {
     let public_url = public_url(&loaded.config, &listening)?;
     match Gateway::assemble(loaded.config.clone(), &public_url, store).await {
-        Ok(gateway) => Ok(Present { loaded, gateway: Arc::new(gateway), listening }),
+        Ok(gateway) => Ok(Present { loaded, written, gateway: Arc::new(gateway), listening }),
         Err(StartError::Problems(problems)) => {
             Err(StartError::Problems(problems.into_iter().map(|problem| loaded.place(problem)).collect()))
         }
@@ -81,21 +89,44 @@ async fn generation(
         ended = running.as_mut() => return ended.map(|()| Turn::Stop),
         turn = next_turn(signals, path, present) => turn,
     };
-    let stays = matches!(&turn, Turn::Exchange(next) if Arc::ptr_eq(&next.listening, listening));
-    if !stays {
-        listening.close();
-    }
+    let mut turn = turn;
+    hand_over(present, &turn);
     stop.cancel();
-    tokio::select! {
-        ended = running.as_mut() => ended?,
-        () = signals.end() => tracing::warn!("ended at once by a second signal"),
+    loop {
+        tokio::select! {
+            ended = running.as_mut() => return ended.map(|()| turn),
+            () = signals.end() => match turn {
+                Turn::Stop => {
+                    tracing::warn!("ended at once by a second signal");
+                    return Ok(turn);
+                }
+                Turn::Exchange(next) => {
+                    tracing::info!("draining: the next configuration is not taken any more");
+                    next.listening.close();
+                    listening.close();
+                    turn = Turn::Stop;
+                }
+            }
+        }
     }
-    Ok(turn)
+}
+
+/// From here on whoever comes next answers providers and visitors: they do not wait for what the present one has in hand.
+fn hand_over(present: &Present, turn: &Turn) {
+    match turn {
+        Turn::Stop => present.listening.close(),
+        Turn::Exchange(next) => {
+            next.listening.follow(&next.loaded.config.server, crate::edge::router(next.gateway.edge.clone()));
+            if !Arc::ptr_eq(&next.listening, &present.listening) {
+                present.listening.close();
+            }
+        }
+    }
 }
 
 /// A configuration that is wrong is told, and the one in use stays.
 async fn next_turn(signals: &mut Signals, path: &Path, present: &Present) -> Turn {
-    let mut seen = modified(path);
+    let mut seen = present.written;
     loop {
         tokio::select! {
             signalled = signals.any() => if signalled == Signalled::End {
@@ -117,13 +148,14 @@ async fn next_turn(signals: &mut Signals, path: &Path, present: &Present) -> Tur
 
 /// Makes everything of the changed file that can fail, while the present configuration still serves.
 async fn prepare(path: &Path, present: &Present) -> Option<Present> {
+    let written = modified(path);
     let loaded = changed_config(path, &present.loaded)?;
     let listening = match loaded.config.server.listen == present.loaded.config.server.listen {
         true => Ok(present.listening.clone()),
         false => listen(&loaded.config).await.map_err(StartError::Failed),
     };
     let prepared = match listening {
-        Ok(listening) => assemble(loaded, listening, present.gateway.store.clone()).await,
+        Ok(listening) => assemble(loaded, written, listening, present.gateway.store.clone()).await,
         Err(error) => Err(error),
     };
     match prepared {
@@ -238,7 +270,11 @@ impl Signals {
         }
     }
 
+    /// A wish to reload waits until somebody can fulfil it.
     async fn end(&mut self) {
-        while self.any().await != Signalled::End {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

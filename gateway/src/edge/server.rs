@@ -29,11 +29,11 @@ const HEADERS_MAX: usize = 100;
 const HEAD_MAX: usize = 64 << 10;
 
 /// A socket that takes connections, and the connections that it took. Both outlive a generation of the gateway: while one
-/// configuration follows another, connections stay open and requests on them wait.
+/// configuration follows another, connections stay open and requests on them are answered.
 pub struct Listening {
     listener: TcpListener,
     pub address: SocketAddr,
-    /// Who answers; nobody between two generations.
+    /// Who answers; nobody before the first generation.
     answering: watch::Sender<Option<Generation>>,
     connections: TaskTracker,
     /// A connection has ended.
@@ -45,7 +45,10 @@ pub struct Listening {
 /// What answers requests until the configuration changes.
 #[derive(Clone)]
 struct Generation {
+    rules: config::Server,
     router: Router,
+    /// Everything of it runs. Until then it answers requests to channels alone: they need nothing but the store.
+    is_whole: bool,
     /// Requests in hand, to the last byte of their answers.
     requests: TaskTracker,
 }
@@ -58,15 +61,31 @@ impl Listening {
     pub async fn on(address: SocketAddr) -> std::io::Result<Arc<Self>> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let (answering, connections) = (watch::Sender::new(None), TaskTracker::new());
-        Ok(Arc::new(Self {
+        let listening = Arc::new(Self {
             listener,
             address,
-            answering,
-            connections,
+            answering: watch::Sender::new(None),
+            connections: TaskTracker::new(),
             ended: Notify::new(),
             last: CancellationToken::new(),
-        }))
+        });
+        tokio::spawn(listening.clone().accept());
+        Ok(listening)
+    }
+
+    /// From now on `channels` answers requests to channels, while the generation before it ends; others wait for [`serve`].
+    pub fn follow(&self, rules: &config::Server, channels: Router) {
+        let (rules, requests) = (rules.clone(), TaskTracker::new());
+        self.answering.send_replace(Some(Generation { rules, router: channels, is_whole: false, requests }));
+    }
+
+    /// A whole generation; what it has answered before, as a follower, stays in its count.
+    fn begin(&self, rules: &config::Server, router: Router) -> TaskTracker {
+        let follower = self.answering.borrow().as_ref().filter(|present| !present.is_whole).cloned();
+        let requests = follower.map_or_else(TaskTracker::new, |follower| follower.requests);
+        let generation = Generation { rules: rules.clone(), router, is_whole: true, requests: requests.clone() };
+        self.answering.send_replace(Some(generation));
+        requests
     }
 
     /// No generation follows the present one: connections end with the request that they carry.
@@ -74,27 +93,41 @@ impl Listening {
         self.last.cancel();
     }
 
-    async fn accept(self: &Arc<Self>, rules: &config::Server, stop: &CancellationToken) {
+    async fn accept(self: Arc<Self>) {
         loop {
-            // What cannot be served waits in the kernel's queue and not in our memory.
-            let accepted = async {
-                while self.connections.len() >= rules.connections_max {
-                    self.ended.notified().await;
-                }
-                self.listener.accept().await
-            };
             let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = accepted => accepted,
+                () = self.last.cancelled() => return,
+                accepted = self.next() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => self.hold(stream, rules.request_timeout),
+                Ok((stream, timeout)) => self.hold(stream, timeout),
                 Err(error) => {
                     // Out of file descriptors, mostly: it passes when connections close.
                     tracing::error!(%error, "no connection can be taken");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
+        }
+    }
+
+    /// The next connection, and its time for headers. What cannot be served waits in the kernel's queue and not in our memory.
+    async fn next(&self) -> std::io::Result<(TcpStream, Duration)> {
+        loop {
+            let rules = self.rules().await;
+            if self.connections.len() < rules.connections_max {
+                return Ok((self.listener.accept().await?.0, rules.request_timeout));
+            }
+            self.ended.notified().await;
+        }
+    }
+
+    async fn rules(&self) -> config::Server {
+        let mut answering = self.answering.subscribe();
+        let present = answering.wait_for(Option::is_some).await.ok();
+        match present.and_then(|present| present.as_ref().map(|generation| generation.rules.clone())) {
+            Some(rules) => rules,
+            // Whoever could tell lives as long as this does.
+            None => std::future::pending().await,
         }
     }
 
@@ -136,19 +169,20 @@ impl Listening {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
-        let Some((router, token)) = self.generation().await else {
+        let Some((router, token)) = self.generation(is_for_channels(request.uri().path())).await else {
             return Problem::unavailable("the gateway ends", Duration::from_secs(5)).into_response();
         };
         let Ok(response) = router.oneshot(request.map(Body::new)).await;
         response.map(|body| Body::new(Held { body, _token: token }))
     }
 
-    /// The present generation, or the next one; none if none follows.
-    async fn generation(&self) -> Option<(Router, TaskTrackerToken)> {
+    /// The present generation; where it does not answer such requests yet, as soon as it does, unless everything ends.
+    async fn generation(&self, for_channels: bool) -> Option<(Router, TaskTrackerToken)> {
         let mut answering = self.answering.subscribe();
+        let answers = |generation: &Option<Generation>| generation.as_ref().is_some_and(|g| g.is_whole || for_channels);
         tokio::select! {
             biased;
-            generation = answering.wait_for(Option::is_some) => {
+            generation = answering.wait_for(answers) => {
                 // The token is taken while the generation cannot change: it waits for this request, too.
                 generation.ok()?.as_ref().map(|generation| (generation.router.clone(), generation.requests.token()))
             }
@@ -157,22 +191,25 @@ impl Listening {
     }
 }
 
+/// What [`super::router`] has.
+fn is_for_channels(path: &str) -> bool {
+    ["/channels/", "/chat/", "/v1/uploads/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
 /// Serves until `stop`, then lets requests in hand end, at most for `server.drain_timeout`.
-pub async fn serve(listening: &Arc<Listening>, rules: &config::Server, router: Router, stop: CancellationToken) {
-    let generation = Generation { router, requests: TaskTracker::new() };
-    listening.answering.send_replace(Some(generation.clone()));
-    listening.accept(rules, &stop).await;
-    listening.answering.send_replace(None);
-    generation.requests.close();
+pub async fn serve(listening: &Listening, rules: &config::Server, router: Router, stop: CancellationToken) {
+    let requests = listening.begin(rules, router);
+    stop.cancelled().await;
+    requests.close();
     listening.connections.close();
     let drained = async {
-        generation.requests.wait().await;
+        requests.wait().await;
         if listening.last.is_cancelled() {
             listening.connections.wait().await;
         }
     };
     if tokio::time::timeout(rules.drain_timeout, drained).await.is_err() {
-        tracing::warn!(open = generation.requests.len(), "requests are left behind: server.drain_timeout is over");
+        tracing::warn!(open = requests.len(), "requests are left behind: server.drain_timeout is over");
     }
 }
 
