@@ -13,7 +13,8 @@ fn tools() -> Tools {
 
 /// A component in text, with the hostile adapter's manifest.
 fn written(text: &str) -> Vec<u8> {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile/hostile/manifest.json"));
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile/hostile/manifest.json"));
     let manifest = manifest.unwrap().replace('"', "\\\"").replace('\n', " ");
     wat::parse_str(format!("(component (@custom \"omnigate:manifest\" \"{manifest}\") {text})")).unwrap()
 }

@@ -83,7 +83,9 @@ impl Bench {
         let channel = config::Channel {
             adapter: "hostile".into(),
             settings: serde_json::Map::new(),
-            secrets: [("token", TOKEN), ("webhook", WEBHOOK)].map(|(slot, value)| (slot.into(), Secret::new(value))).into(),
+            secrets: [("token", TOKEN), ("webhook", WEBHOOK)]
+                .map(|(slot, value)| (slot.into(), Secret::new(value)))
+                .into(),
             grants: config::Grants { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect() },
             on_uncertain: config::OnUncertain::Resend,
             concurrency: 1,

@@ -129,17 +129,35 @@ async fn requests_are_framed_by_the_host() {
     let channel = bench.channel("framing", &[&peer.address.to_string()]);
     let url = peer.url();
     let names = [
-        "Authorization", "host", "Transfer-Encoding", "content-length", "connection", "cookie", "te", "upgrade",
-        "proxy-authorization", "trailer", "expect", "keep-alive", "proxy-connection",
+        "Authorization",
+        "host",
+        "Transfer-Encoding",
+        "content-length",
+        "connection",
+        "cookie",
+        "te",
+        "upgrade",
+        "proxy-authorization",
+        "trailer",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
     ];
     let mut calls: Vec<Value> = names.map(|name| json!({"call": "http", "url": url, "headers": [[name, "x"]]})).into();
     // What a guest must not write, it must not write by way of a credential's name.
     let framing = names.into_iter().filter(|name| !["Authorization", "cookie", "proxy-authorization"].contains(name));
-    calls.extend(framing.map(|name| json!({"call": "http", "url": url, "credentials": [{"header": [name, "x", "token"]}]})));
-    calls.extend(["x\r\ny: z", "x\ny", "x\0"].map(|value| json!({"call": "http", "url": url, "headers": [["x-a", value]]})));
+    calls.extend(
+        framing.map(|name| json!({"call": "http", "url": url, "credentials": [{"header": [name, "x", "token"]}]})),
+    );
+    calls.extend(
+        ["x\r\ny: z", "x\ny", "x\0"].map(|value| json!({"call": "http", "url": url, "headers": [["x-a", value]]})),
+    );
     calls.extend(["x y", "x\r\ny", "", "x:"].map(|name| json!({"call": "http", "url": url, "headers": [[name, "v"]]})));
     calls.push(json!({"call": "http", "url": url, "credentials": [{"header": ["x-a", "\r\nx-b: ", "token"]}]}));
-    calls.extend(["CONNECT", "TRACE", "GET / HTTP/1.1\r\nx: y", "", "get"].map(|method| json!({"call": "http", "url": url, "method": method})));
+    calls.extend(
+        ["CONNECT", "TRACE", "GET / HTTP/1.1\r\nx: y", "", "get"]
+            .map(|method| json!({"call": "http", "url": url, "method": method})),
+    );
     calls.push(json!({"call": "http", "url": url, "headers": vec![["x-a", "v"]; 65]}));
     for call in calls {
         let told = sent(&bench, &channel, call.clone()).await["err"].to_string();
@@ -161,7 +179,8 @@ async fn a_token_in_the_path_stays_in_its_place() {
     assert_eq!(peer.calls()[0].path, "/bottoken-0123456789%2B%2F=/send?key=token-0123456789%2B%2F%3D");
     for place in ["http://{token}/", "http://u:{token}@x/", "http://x:{token}/"] {
         let place = place.replace('x', &host);
-        let told = sent(&bench, &channel, json!({"call": "http", "url": place, "credentials": [{"path": "token"}]})).await;
+        let told =
+            sent(&bench, &channel, json!({"call": "http", "url": place, "credentials": [{"path": "token"}]})).await;
         assert!(told["err"].to_string().contains("HttpError::Denied"), "{place} {told}");
     }
     let told = sent(&bench, &channel, json!({"call": "http", "url": url, "credentials": [{"path": "token"}]})).await;

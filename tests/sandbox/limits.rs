@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use omnigate::interaction::{AuthorKind, Identity, Part};
-use omnigate::plugin::exchange::{
-    Broken, Called, Failure, FaultKind, Opening, Outbound, SessionState, Signal,
-};
+use omnigate::plugin::exchange::{Broken, Called, Failure, FaultKind, Opening, Outbound, SessionState, Signal};
 use serde_json::{Map, json};
 use uuid::Uuid;
 

@@ -35,7 +35,8 @@ async fn keys_and_bytes_have_a_quota_that_expires_with_them() {
     assert_eq!((&filled[0], &filled[1]), (&json!(20), &json!({"err": "KvError::Quota"})));
     assert!(filled[2]["ok"].is_string(), "what is there may be replaced: {filled:?}");
     let channel = bench.channel("bytes", &[]);
-    let bytes = bench.script(&channel, json!([put("a", 65_000), put("b", 1_000), put("a", 60_000), put("b", 1_000)])).await;
+    let bytes =
+        bench.script(&channel, json!([put("a", 65_000), put("b", 1_000), put("a", 60_000), put("b", 1_000)])).await;
     assert_eq!(bytes[1], json!({"err": "KvError::Quota"}));
     assert!(bytes[3]["ok"].is_string(), "{bytes:?}");
     let keys = bench.script(&channel, json!([put("", 1), put(&"k".repeat(257), 1), get(&"k".repeat(257))])).await;

@@ -12,9 +12,7 @@ fn config(channels: &[&str]) -> ConfigBuilder {
     let config = ConfigBuilder::new().set("plugins.limits", "cpu", "200ms").set("plugins.limits", "quarantine", 4);
     channels.iter().fold(config, |config, name| {
         let section = format!("channels.{name}");
-        config
-            .set(&section, "adapter", "hostile")
-            .set(&section, "secrets", json!({"webhook": WEBHOOK, "token": TOKEN}))
+        config.set(&section, "adapter", "hostile").set(&section, "secrets", json!({"webhook": WEBHOOK, "token": TOKEN}))
     })
 }
 

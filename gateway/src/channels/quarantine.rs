@@ -139,7 +139,6 @@ impl Quarantine {
     fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
 }
 
 fn subscriber(channel: &str) -> String {

@@ -128,8 +128,10 @@ fn compile(
     digest: &str,
     bytes: &[u8],
 ) -> Result<Component, AdmissionError> {
-    let failed =
-        |error: wasmtime::Error| AdmissionError::Compile { plugin: plugin.to_owned(), why: in_one_line(&format!("{error:#}")) };
+    let failed = |error: wasmtime::Error| AdmissionError::Compile {
+        plugin: plugin.to_owned(),
+        why: in_one_line(&format!("{error:#}")),
+    };
     let component = match artefacts {
         Some(artefacts) => artefacts.component(engine, digest, bytes).map_err(failed)?,
         None => Component::from_binary(engine, bytes).map_err(failed)?,

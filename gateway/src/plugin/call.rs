@@ -70,7 +70,12 @@ pub(super) async fn bounded<T>(
     tokio::time::timeout(wall, AssertUnwindSafe(guest).catch_unwind()).await
 }
 
-pub(super) fn fresh_store(engine: &Engine, plugin: Arc<str>, binding: Arc<Binding>, shared: Arc<Shared>) -> Store<CallState> {
+pub(super) fn fresh_store(
+    engine: &Engine,
+    plugin: Arc<str>,
+    binding: Arc<Binding>,
+    shared: Arc<Shared>,
+) -> Store<CallState> {
     let output = binding.limits.output;
     let ticks = u32::try_from(binding.limits.cpu.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX);
     let mut store = Store::new(engine, CallState::new(plugin, binding, shared, ticks));

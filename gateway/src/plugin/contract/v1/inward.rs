@@ -235,11 +235,7 @@ fn contact_card(card: types::ContactCard) -> Result<Part, Broken> {
     few(card.phones.len() + card.emails.len(), OPTIONS_MAX, "addresses of one contact card")?;
     let lines =
         |list: Vec<String>| list.into_iter().map(|text| line(text, "an address")).collect::<Result<Vec<_>, _>>();
-    Ok(Part::ContactCard {
-        name: line(card.name, "a name")?,
-        phones: lines(card.phones)?,
-        emails: lines(card.emails)?,
-    })
+    Ok(Part::ContactCard { name: line(card.name, "a name")?, phones: lines(card.phones)?, emails: lines(card.emails)? })
 }
 
 fn location(place: types::Location) -> Result<Part, Broken> {
