@@ -22,6 +22,10 @@ use clap::{Parser, Subcommand};
 
 use crate::measure::Plan;
 
+/// As in the gateway: the twin must not lose by it.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the gateway and prints a table.
 #[derive(Parser)]
 struct Arguments {

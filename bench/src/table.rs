@@ -44,7 +44,7 @@ impl Row {
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.ratio.or(self.twin.map(|twin| self.gateway / twin))
+        self.ratio.or(self.twin.filter(|twin| *twin >= 1e-9).map(|twin| self.gateway / twin))
     }
 
     fn aim(&self) -> String {

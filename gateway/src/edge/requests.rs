@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -50,6 +51,12 @@ pub(super) async fn handle(
     }
 }
 
+/// A request that was read to its end.
+struct Incoming {
+    parts: Parts,
+    body: Bytes,
+}
+
 /// What became of a kept request that was tried again.
 #[derive(Debug)]
 pub enum Replayed {
@@ -65,29 +72,34 @@ impl Edge {
         let _permit = channel.requests.try_acquire().map_err(|_| busy())?;
         let bound = channel.bound().ok_or_else(|| Problem::unavailable("the channel's plugin is not loaded", PAUSE))?;
         let trace = Trace::from_header(request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
-        let request = self.request_of(channel, request).await?;
-        let called = bound.plugin.handle_request(&bound.binding, request.clone()).await;
-        self.conclude(channel, &bound, called, request, &trace).await
+        let incoming = self.read(channel, request).await?;
+        let called = bound.plugin.handle_request(&bound.binding, self.request_of(&incoming)).await;
+        self.conclude(channel, &bound, called, &incoming, &trace).await
     }
 
-    async fn request_of(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Request, Problem> {
+    async fn read(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Incoming, Problem> {
         let (parts, body) = request.into_parts();
         let body = read_body(&parts.headers, body, self.rules.request_bytes_max, self.rules.request_timeout).await?;
+        tracing::trace!(channel = channel.name, bytes = body.len(), "request to a channel");
+        Ok(Incoming { parts, body })
+    }
+
+    /// What the adapter gets, and quarantine keeps if it breaks on it.
+    fn request_of(&self, Incoming { parts, body }: &Incoming) -> Request {
         let path = parts.uri.path();
         let below = path.splitn(4, '/').nth(3).map_or("/".to_owned(), |rest| format!("/{rest}"));
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let whole = parts.uri.path_and_query().map_or(path, |whole| whole.as_str());
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        tracing::trace!(channel = channel.name, bytes = body.len(), "request to a channel");
-        Ok(Request {
+        Request {
             method: parts.method.to_string(),
             path: below,
             query,
             url: format!("{}{whole}", self.public_url.as_str().trim_end_matches('/')),
             headers,
-            body: body.into(),
-        })
+            body: body.to_vec(),
+        }
     }
 
     async fn conclude(
@@ -95,12 +107,12 @@ impl Edge {
         channel: &Channel,
         bound: &Bound,
         called: Called<Outcome>,
-        request: Request,
+        incoming: &Incoming,
         trace: &Trace,
     ) -> Result<Response, Problem> {
         let failure = match called.result {
             Ok(outcome) => {
-                self.append(channel, bound, &outcome, request, trace).await?;
+                self.append(channel, bound, &outcome, &incoming.body, trace).await?;
                 return Ok(response(outcome.reply));
             }
             Err(failure) => failure,
@@ -110,7 +122,7 @@ impl Edge {
             tracing::error!(channel = channel.name, plugin = channel.config.adapter, %broken, authentic = called.authentic, "the adapter broke");
         }
         match broken_reason(&failure) {
-            Some(reason) if called.authentic => self.keep(channel, request, reason).await,
+            Some(reason) if called.authentic => self.keep(channel, self.request_of(incoming), reason).await,
             _ => Err(problem_of(failure)),
         }
     }
@@ -120,11 +132,10 @@ impl Edge {
         channel: &Channel,
         bound: &Bound,
         outcome: &Outcome,
-        request: Request,
+        raw: &Bytes,
         trace: &Trace,
     ) -> Result<(), StoreError> {
-        let raw = Bytes::from(request.body);
-        let accepted = self.accept.happened(&bound.reference, &outcome.happenings, Some(&raw), trace).await?;
+        let accepted = self.accept.happened(&bound.reference, &outcome.happenings, Some(raw), trace).await?;
         count_by(&channel.counters.received, accepted.appended);
         count_by(&channel.counters.duplicates, accepted.duplicates);
         Ok(())
@@ -156,7 +167,8 @@ impl Edge {
         let called = bound.plugin.handle_request(&Arc::new(binding), kept.request.clone()).await;
         let reason = match called.result {
             Ok(outcome) => {
-                self.append(channel, &bound, &outcome, kept.request.clone(), &Trace::from_header(None)).await?;
+                let raw = kept.request.body.clone().into();
+                self.append(channel, &bound, &outcome, &raw, &Trace::from_header(None)).await?;
                 self.quarantine.release(&kept).await?;
                 return Ok(Replayed::Digested);
             }
