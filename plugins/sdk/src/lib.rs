@@ -25,6 +25,9 @@ mod fault;
 pub mod http;
 pub mod kv;
 mod log;
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "an allocator hands out raw memory")]
+mod memory;
 pub mod pieces;
 mod request;
 pub mod secrets;
