@@ -98,14 +98,15 @@ pub(crate) fn print(rows: &[Row], circumstances: &Circumstances) {
 
 /// Into `docs/benchmarks.md`, with what each row means.
 pub(crate) fn write(rows: &[Row], circumstances: &Circumstances) -> Result<()> {
-    let mut text = String::from(include_str!("benchmarks.md"));
+    let mut text = String::new();
     writeln!(text, "{}\n", told(circumstances))?;
     writeln!(text, "|{} what it is |", HEADS.map(|head| format!(" {head} |")).concat())?;
     writeln!(text, "|{}", "---|".repeat(HEADS.len() + 1))?;
     for row in rows {
         writeln!(text, "|{} {} |", row.cells().map(|cell| format!(" {cell} |")).concat(), row.explanation)?;
     }
-    std::fs::write(place::repository().join("docs/benchmarks.md"), text)?;
+    let page = include_str!("benchmarks.md").replace("{table}", text.trim_end());
+    std::fs::write(place::repository().join("docs/benchmarks.md"), page)?;
     Ok(())
 }
 
