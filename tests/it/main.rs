@@ -13,5 +13,6 @@ mod basics;
 mod crash;
 mod full_disk;
 mod lifecycle;
+mod media;
 mod outbound;
 mod support;
