@@ -104,7 +104,7 @@ mod tests {
         for text in ["tel:+15551234567", "tel: 15551234567"] {
             assert_eq!(identity(text, None).unwrap().value, "+15551234567");
         }
-        let scoped = identity("telegram:a:b", Some("bot".into())).unwrap();
+        let scoped = identity("visitor:a:b", Some("bot".into())).unwrap();
         assert_eq!((scoped.value.as_str(), scoped.scope.as_deref()), ("a:b", Some("bot")));
     }
 

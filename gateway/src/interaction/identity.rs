@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// `tel`, `email`, or a network's own: `telegram`, `visitor`, ...
+    /// `tel`, `email`, `visitor`, or a network's own.
     pub scheme: String,
     /// E.164 with `+` for `tel`.
     pub value: String,
