@@ -10,6 +10,7 @@ mod api;
 mod backends;
 mod bad_input;
 mod basics;
+mod check;
 mod crash;
 mod full_disk;
 mod lifecycle;

@@ -3,38 +3,48 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::{print, say};
-use crate::config::{Config, Loaded, Problem};
+use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
-use crate::plugin::{self, Plugins, Refused, Tools};
+use crate::plugin::{self, Checked, Plugins, Refused, Tools};
 
 /// Everything that is wrong, at once; nothing is opened, sent or written.
 pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
-    let loaded = match Config::load(path) {
-        Ok(loaded) => loaded,
+    let (loaded, mut problems) = match Config::load(path) {
+        Ok(loaded) => (loaded, Vec::new()),
+        Err(ConfigErrors { problems, rest: Some(rest), .. }) => (*rest, problems),
         Err(errors) => {
-            errors.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
             errors.problems.iter().for_each(|problem| say(&format!("error: {problem}")));
-            return Ok(conclude(errors.problems.len(), errors.warnings.len()));
+            return Ok(conclude(errors.problems.len(), 0));
         }
     };
     let (plugins, refused) = load_plugins(&loaded.config).await?;
-    let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    let mut problems: Vec<String> = refused.iter().map(told).collect();
-    for (name, channel) in &loaded.config.channels {
-        let Some(plugin) = plugins.get(&channel.adapter) else {
-            problems.push(loaded.place(missing(name, &channel.adapter, &plugins)).to_string());
-            continue;
-        };
-        let checked = plugin::check(name, channel, plugin.manifest());
-        problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem).to_string()));
-        warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning).to_string()));
-    }
+    let Checked { problems: more, warnings } = check_channels(&loaded, &plugins);
+    let is_news = |problem: &Problem| !problems.iter().any(|known: &Problem| known.path() == problem.path());
+    let more: Vec<Problem> = more.into_iter().filter(is_news).collect();
+    problems.extend(more);
+    problems.sort_by_key(Problem::line);
+    let warnings: Vec<&Problem> = loaded.warnings.iter().chain(&warnings).collect();
     warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    refused.iter().for_each(|refused| say(&format!("error: {}", told(refused))));
     problems.iter().for_each(|problem| say(&format!("error: {problem}")));
-    if problems.is_empty() {
+    if problems.is_empty() && refused.is_empty() {
         print(&summary(&loaded, &plugins))?;
     }
-    Ok(conclude(problems.len(), warnings.len()))
+    Ok(conclude(problems.len() + refused.len(), warnings.len()))
+}
+
+/// Each channel against its plugin, with the lines of the file.
+fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
+    let mut all = Checked::default();
+    for (name, channel) in &loaded.config.channels {
+        let checked = match plugins.get(&channel.adapter) {
+            Some(plugin) => plugin::check(name, channel, plugin.manifest()),
+            None => Checked { problems: vec![missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
+        };
+        all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
+        all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
+    }
+    all
 }
 
 async fn load_plugins(config: &Config) -> anyhow::Result<(Plugins, Vec<Refused>)> {

@@ -84,7 +84,7 @@ fn parse(
     let (document, errors) = DeTable::parse_recoverable(text);
     let problems = syntax::problems(&errors, &lines, file);
     if !syntax::is_readable(&errors) {
-        return Err(ConfigErrors { problems, warnings: Vec::new() });
+        return Err(ConfigErrors { problems, warnings: Vec::new(), rest: None });
     }
     let reading = Reading {
         file,
@@ -98,10 +98,12 @@ fn parse(
     let config = Section::root(&reading, document.get_ref(), sections::config);
     let key_lines = key_lines(document.get_ref(), &reading.lines);
     let (problems, warnings) = (in_order(reading.problems), in_order(reading.warnings));
-    if !problems.is_empty() {
-        return Err(ConfigErrors { problems, warnings });
+    let keys = reading.keys.into_inner();
+    let loaded = Loaded { config, warnings, file: file.to_owned(), lines: key_lines, keys };
+    if problems.is_empty() {
+        return Ok(loaded);
     }
-    Ok(Loaded { config, warnings, file: file.to_owned(), lines: key_lines, keys: reading.keys.into_inner() })
+    Err(ConfigErrors { problems, warnings: loaded.warnings.clone(), rest: Some(Box::new(loaded)) })
 }
 
 fn in_order(noted: RefCell<Vec<Problem>>) -> Vec<Problem> {
@@ -112,5 +114,5 @@ fn in_order(noted: RefCell<Vec<Problem>>) -> Vec<Problem> {
 
 fn unreadable(file: &str, error: &std::io::Error) -> ConfigErrors {
     let rule = format!("cannot be read: {error}; name another file with --config");
-    ConfigErrors { problems: vec![Problem::new("", None, rule).at(file, None)], warnings: Vec::new() }
+    ConfigErrors { problems: vec![Problem::new("", None, rule).at(file, None)], warnings: Vec::new(), rest: None }
 }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::Loaded;
+
 /// Characters of a value that a message repeats.
 const VALUE_CHARS_MAX: usize = 60;
 
@@ -80,6 +82,8 @@ pub struct ConfigErrors {
     pub problems: Vec<Problem>,
     /// What would have been warned of besides.
     pub warnings: Vec<Problem>,
+    /// What could be read all the same, defaults in place of what was wrong: to look for more that is wrong, and for nothing else.
+    pub rest: Option<Box<Loaded>>,
 }
 
 impl fmt::Display for ConfigErrors {

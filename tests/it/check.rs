@@ -1,0 +1,43 @@
+//! `omnigate check`: everything that is wrong, in one run.
+
+use std::process::Command;
+
+const BAD: &str = r#"
+[plugins]
+directory = "PLUGINS"
+[channels.bot]
+adapter = "telegram"
+concurency = 3
+settings = { api_bas = "x" }
+secrets = { bot_token = { env = "NOT_SET_ANYWHERE" }, pin = "0000" }
+[channels.sms]
+adapter = "twilo"
+"#;
+
+fn plugins() -> std::path::PathBuf {
+    let default = || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
+    std::env::var_os("OMNIGATE_PLUGINS").map_or_else(default, Into::into)
+}
+
+#[test]
+fn what_is_wrong_with_the_file_does_not_hide_what_is_wrong_for_the_plugins() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    std::fs::write(&file, BAD.replace("PLUGINS", &plugins().display().to_string())).unwrap();
+    let checked =
+        Command::new(env!("CARGO_BIN_EXE_omnigate")).arg("check").arg("--config").arg(&file).output().unwrap();
+    let told = String::from_utf8(checked.stderr).unwrap();
+    assert_eq!(checked.status.code(), Some(1), "{told}");
+    let expected = [
+        ":6: channels.bot.concurency: unknown key; did you mean \"concurrency\"?",
+        ":7: channels.bot.settings",
+        ":8: channels.bot.secrets.bot_token: environment variable NOT_SET_ANYWHERE is not set",
+        ":8: channels.bot.secrets.pin: plugin telegram has no such slot",
+        ":8: channels.bot.secrets.webhook_secret: is required",
+        ":10: channels.sms.adapter = \"twilo\": no plugin with this id",
+        "6 errors",
+    ];
+    for line in expected {
+        assert!(told.contains(line), "{line}\nis not in\n{told}");
+    }
+}
