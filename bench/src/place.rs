@@ -16,7 +16,7 @@ pub(crate) fn target() -> PathBuf {
 
 /// Every plugin, as `cargo xtask plugins` leaves it.
 pub(crate) fn plugins() -> Result<PathBuf> {
-    let directory = target().join("plugins");
+    let directory = repository().join("target/plugins");
     ensure!(directory.join("whatsapp.wasm").is_file(), "no plugins in {}: cargo xtask plugins", directory.display());
     Ok(std::path::absolute(directory)?)
 }

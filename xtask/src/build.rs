@@ -26,9 +26,9 @@ pub(crate) fn bench(arguments: impl Iterator<Item = String>) -> Result<()> {
     cargo(&run.chain(arguments).collect::<Vec<_>>())
 }
 
-/// Every plugin of `plugins/`, as a component under its id.
+/// Every plugin of `plugins/`, as a component under its id: where `config.toml` and the tests look, wherever cargo builds.
 pub(crate) fn plugins() -> Result<()> {
-    components(&root().join("plugins"), &target().join("plugins"))
+    components(&root().join("plugins"), &root().join("target/plugins"))
 }
 
 /// Every crate with a manifest below `folder`, as a component in `out`.

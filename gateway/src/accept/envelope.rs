@@ -19,6 +19,11 @@ impl Trace {
         Self(format!("00-{}-{own}-01", trace.unwrap_or_else(|| hex::encode(random::<16>()))))
     }
 
+    /// Whether a text is a `traceparent` of version 00.
+    pub fn is_valid(traceparent: &str) -> bool {
+        is_traceparent(traceparent)
+    }
+
     /// The header's value.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -84,7 +84,7 @@ impl Channels {
 
     fn bind_one(&self, channel: &Channel, plugins: &Plugins) -> Vec<Problem> {
         let Some(plugin) = plugins.get(&channel.config.adapter) else {
-            return vec![missing_plugin(channel, plugins)];
+            return vec![plugin::missing(&channel.name, &channel.config.adapter, plugins)];
         };
         if channel.bound().is_some_and(|bound| Arc::ptr_eq(&bound.plugin, &plugin)) {
             return Vec::new();
@@ -108,12 +108,6 @@ impl Channels {
         };
         Bound { plugin, binding: Arc::new(binding), reference }
     }
-}
-
-fn missing_plugin(channel: &Channel, plugins: &Plugins) -> Problem {
-    let known = plugins.ids().join(", ");
-    let rule = format!("no plugin with this id in plugins.directory; there are: {known}");
-    Problem::new(format!("channels.{}.adapter", channel.name), Some(format!("{:?}", channel.config.adapter)), rule)
 }
 
 impl Channel {

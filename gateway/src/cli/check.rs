@@ -39,7 +39,7 @@ fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
     for (name, channel) in &loaded.config.channels {
         let checked = match plugins.get(&channel.adapter) {
             Some(plugin) => plugin::check(name, channel, plugin.manifest()),
-            None => Checked { problems: vec![missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
+            None => Checked { problems: vec![plugin::missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
         };
         all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
         all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
@@ -60,11 +60,6 @@ async fn load_plugins(config: &Config) -> anyhow::Result<(Plugins, Vec<Refused>)
 
 fn told(refused: &Refused) -> String {
     format!("{}: {}", refused.file.display(), refused.error)
-}
-
-fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
-    let rule = format!("no plugin with this id in plugins.directory; there are: {}", plugins.ids().join(", "));
-    Problem::new(format!("channels.{channel}.adapter"), Some(format!("{adapter:?}")), rule)
 }
 
 fn summary(loaded: &Loaded, plugins: &Plugins) -> String {

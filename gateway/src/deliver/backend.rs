@@ -13,6 +13,7 @@ use url::Url;
 use super::schedule::retry_after;
 use super::signature::{InvalidSecret, Signer};
 use super::target::{Attempt, Outcome, Scope, Target};
+use crate::accept::Trace;
 use crate::config::Secret;
 use crate::egress::{Egress, Error, Reach, Request};
 use crate::interaction::Time;
@@ -151,16 +152,8 @@ fn traceparent(body: &[u8]) -> Option<HeaderValue> {
     let envelope = &body[..body.len().min(ENVELOPE_BYTES)];
     let start = envelope.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
     let value = envelope.get(start..start + 55)?;
-    is_traceparent(value).then(|| HeaderValue::from_bytes(value).ok())?
-}
-
-/// Version 00 of W3C Trace Context: `00-{32 hex}-{16 hex}-{2 hex}`.
-fn is_traceparent(value: &[u8]) -> bool {
-    let dashes = [2, 35, 52];
-    value.iter().enumerate().all(|(index, byte)| match dashes.contains(&index) {
-        true => *byte == b'-',
-        false => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-    })
+    let valid = std::str::from_utf8(value).is_ok_and(Trace::is_valid);
+    valid.then(|| HeaderValue::from_bytes(value).ok())?
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::Manifest;
+use super::{Manifest, Plugins};
 use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
 use crate::interaction::Time;
 
@@ -91,6 +91,12 @@ impl Binding {
 /// Half of all: a channel whose plugin hangs leaves the other half to the others.
 fn places(limits: &Limits) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((limits.concurrency / 2).max(1)))
+}
+
+/// What is wrong with a channel whose adapter is not there.
+pub fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
+    let rule = format!("no plugin with this id in plugins.directory; there are: {}", plugins.ids().join(", "));
+    Problem::new(format!("channels.{channel}.adapter"), Some(format!("{adapter:?}")), rule)
 }
 
 /// Checks a channel's settings, secrets and grants against the manifest.

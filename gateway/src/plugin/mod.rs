@@ -16,7 +16,7 @@ mod state;
 
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
-pub use binding::{Binding, Checked, check};
+pub use binding::{Binding, Checked, check, missing};
 pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
 pub use registry::{Plugin, Plugins, Refused, Tools};
 pub use services::{KvEntry, KvError, NoServices, Services, Ticket};
