@@ -16,9 +16,11 @@ use crate::accept::{self, Accept};
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
+use crate::connectors::{self, Connector, Connectors, Lookups, Memory};
 use crate::customer::Directory;
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Rendered, Shutdown,
+    Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
 use crate::egress::Egress;
@@ -43,6 +45,7 @@ pub struct Gateway {
     pub directory: Arc<Directory>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub lookups: Arc<Lookups>,
 }
 
 /// Why the gateway does not start.
@@ -88,8 +91,13 @@ impl Gateway {
         let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
-        let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
-        let problems = channels.bind(&plugins);
+        let channels = Channels::new(&config, public_url, kept_keys(&*store, "channel", config.channels.keys()).await?);
+        let keys = kept_keys(&*store, "connector", config.connectors.keys()).await?;
+        let connectors = Arc::new(Connectors::new(&config, public_url, keys));
+        let memory = Arc::new(Memory::new(store.clone(), retention));
+        let lookups = Arc::new(Lookups::new(&connectors, directory.clone(), memory.clone()));
+        let mut problems = channels.bind(&plugins);
+        problems.extend(connectors.bind(&plugins));
         if !problems.is_empty() {
             return Err(StartError::Problems(problems));
         }
@@ -97,13 +105,15 @@ impl Gateway {
             rules: config.server.clone(),
             public_url: public_url.clone(),
             channels: Arc::new(channels),
+            connectors,
+            memory,
             accept,
             quarantine: Arc::new(Quarantine::new(store.clone(), limits.quarantine)),
             hub,
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress })
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, lookups })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -117,9 +127,8 @@ impl Gateway {
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {
         let end_of_work = CancellationToken::new();
-        let mut work = JoinSet::new();
-        self.start_deliveries(&end_of_work, &mut work).await?;
-        let mut chores = JoinSet::new();
+        let (mut work, mut chores) = (JoinSet::new(), JoinSet::new());
+        self.start_deliveries(&end_of_work, &mut work, &mut chores).await?;
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
@@ -153,8 +162,9 @@ impl Gateway {
         &self,
         stop: &CancellationToken,
         work: &mut JoinSet<Result<(), StoreError>>,
+        chores: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
-        let subscribers = self.subscribers()?;
+        let subscribers = self.subscribers(chores)?;
         for partition in 0..self.store.partitions() {
             let lease = self.store.claim(Partition(partition)).await?;
             let lease = lease.with_context(|| format!("partition {partition} is served by another gateway"))?;
@@ -192,12 +202,13 @@ impl Gateway {
         work.spawn(async move { task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string()))) });
     }
 
-    /// Backends, channels and the fetcher of media: all the same to the engine.
-    fn subscribers(&self) -> anyhow::Result<Vec<Subscriber>> {
+    /// Backends, connectors, channels and the fetcher of media: all the same to the engine.
+    fn subscribers(&self, chores: &mut JoinSet<()>) -> anyhow::Result<Vec<Subscriber>> {
         let mut subscribers = vec![self.fetcher()];
         for (name, backend) in &self.config.backends {
             subscribers.push(self.backend(name, backend)?);
         }
+        subscribers.extend(self.edge.connectors.iter().map(|connector| self.connector(connector.clone(), chores)));
         subscribers.extend(self.edge.channels.iter().map(|channel| self.sender(channel.clone())));
         Ok(subscribers)
     }
@@ -208,7 +219,35 @@ impl Gateway {
             Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
         let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
             .with_context(|| format!("backends.{name}.secret"))?;
-        Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
+        let target = self.attributed(Arc::new(target));
+        Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, target))
+    }
+
+    /// Where there are connectors, events tell what they know.
+    fn attributed(&self, target: Arc<dyn Target>) -> Arc<dyn Target> {
+        let connectors = self.edge.connectors.clone();
+        if connectors.is_empty() {
+            return target;
+        }
+        let (lookups, directory) = (self.lookups.clone(), self.directory.clone());
+        Arc::new(Attributed { target, connectors, lookups, directory })
+    }
+
+    /// Every interaction of a batch waits for a place of its own.
+    fn connector(&self, connector: Arc<Connector>, chores: &mut JoinSet<()>) -> Subscriber {
+        let name = connectors::subscriber(&connector.name);
+        let places = connector.config.batch * connector.config.concurrency;
+        let idempotent = connector.bound().is_some_and(|bound| bound.plugin.manifest().idempotent);
+        let handover = Handover {
+            connector,
+            memory: self.edge.memory.clone(),
+            lookups: self.lookups.clone(),
+            directory: self.directory.clone(),
+            media: self.edge.media.clone(),
+        };
+        let (target, work) = handover.start();
+        chores.spawn(work);
+        self.subscriber(name, Stream::All, places, !idempotent, Arc::new(target))
     }
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
@@ -273,17 +312,21 @@ fn tell_refused(directory: &Path, plugins: &Plugins) {
     }
 }
 
-/// The key behind `@channel`: made at a channel's first start, and kept.
-async fn channel_keys(store: &dyn Store, config: &Config) -> Result<BTreeMap<String, Secret>, StoreError> {
+/// The keys behind `@channel`: made at the first start of a channel or connector, and kept.
+async fn kept_keys(
+    store: &dyn Store,
+    kind: &str,
+    names: impl Iterator<Item = &String>,
+) -> Result<BTreeMap<String, Secret>, StoreError> {
     let mut keys = BTreeMap::new();
-    for name in config.channels.keys() {
-        keys.insert(name.clone(), Secret::new(channel_key(store, name).await?));
+    for name in names {
+        keys.insert(name.clone(), Secret::new(kept_key(store, kind, name).await?));
     }
     Ok(keys)
 }
 
-async fn channel_key(store: &dyn Store, channel: &str) -> Result<String, StoreError> {
-    let key = Key::of(&["key", "channel", channel]);
+async fn kept_key(store: &dyn Store, kind: &str, name: &str) -> Result<String, StoreError> {
+    let key = Key::of(&["key", kind, name]);
     loop {
         if let Some(entry) = store.get(&key).await? {
             return Ok(hex::encode(&entry.value));
@@ -298,12 +341,15 @@ async fn channel_key(store: &dyn Store, channel: &str) -> Result<String, StoreEr
     }
 }
 
-/// Channels follow the plugins that are exchanged under them, and what was held for a broken one goes on.
+/// Channels and connectors follow the plugins that are exchanged under them, and what was held for a broken one goes on.
 async fn rebind(gateway: Arc<Gateway>) {
     let mut changes = gateway.plugins.changes();
     while changes.changed().await.is_ok() {
         for problem in gateway.edge.channels.bind(&gateway.plugins) {
             tracing::error!(%problem, "a channel does not fit its new plugin and keeps the old one");
+        }
+        for problem in gateway.edge.connectors.bind(&gateway.plugins) {
+            tracing::error!(%problem, "a connector does not fit its new plugin and keeps the old one");
         }
     }
 }

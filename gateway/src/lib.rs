@@ -9,6 +9,7 @@ pub mod assembly;
 pub mod channels;
 pub mod cli;
 pub mod config;
+pub mod connectors;
 pub mod customer;
 pub mod deliver;
 pub mod edge;

@@ -146,7 +146,12 @@ impl Accept {
     ) -> NewEvent {
         let now = Time::now();
         let mut data = blank(channel, Direction::Outbound, change.at, now);
-        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![state.to.clone()] });
+        data.contact = Some(ContactRef {
+            id: state.contact,
+            name: None,
+            identities: vec![state.to.clone()],
+            attributes: serde_json::Map::new(),
+        });
         data.conversation =
             Some(ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()] });
         data.author = Author { kind: AuthorKind::System, name: None };

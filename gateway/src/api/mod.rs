@@ -8,6 +8,7 @@ mod attachments;
 mod auth;
 mod backends;
 mod channels;
+mod connectors;
 mod contacts;
 mod conversations;
 mod dead_letters;
@@ -92,6 +93,8 @@ fn for_messages() -> Routes {
         .route("/v1/media", post(media::upload))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{name}", get(channels::show))
+        .route("/v1/connectors", get(connectors::list))
+        .route("/v1/connectors/{name}", get(connectors::show))
 }
 
 fn for_contacts() -> Routes {
@@ -111,6 +114,7 @@ fn for_admins() -> Routes {
         .route("/v1/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/v1/backends", get(backends::list))
         .route("/v1/backends/{name}/resume", post(backends::resume))
+        .route("/v1/connectors/{name}/resume", post(connectors::resume))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

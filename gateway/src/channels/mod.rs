@@ -20,8 +20,7 @@ pub use state::{ChannelState, Counters, StateInfo};
 use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::ChannelRef;
 use crate::plugin::{self, Binding, Plugin, Plugins};
-use state::StateCell;
-pub(crate) use state::{count, count_by};
+pub(crate) use state::{StateCell, count, count_by};
 
 /// One configured account of an adapter.
 pub struct Channel {

@@ -40,7 +40,7 @@ pub struct StateInfo {
     pub why: Option<String>,
 }
 
-pub(super) struct StateCell(Mutex<StateInfo>);
+pub(crate) struct StateCell(Mutex<StateInfo>);
 
 impl Default for StateCell {
     fn default() -> Self {
@@ -49,11 +49,11 @@ impl Default for StateCell {
 }
 
 impl StateCell {
-    pub(super) fn get(&self) -> StateInfo {
+    pub(crate) fn get(&self) -> StateInfo {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, state: ChannelState, why: Option<String>) -> bool {
+    pub(crate) fn set(&self, state: ChannelState, why: Option<String>) -> bool {
         let mut info = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = info.state != state;
         if is_news {

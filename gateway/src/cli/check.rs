@@ -18,7 +18,7 @@ pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
         }
     };
     let (plugins, refused) = load_plugins(&loaded.config).await?;
-    let Checked { problems: more, warnings } = check_channels(&loaded, &plugins);
+    let Checked { problems: more, warnings } = check_accounts(&loaded, &plugins);
     let is_news = |problem: &Problem| !problems.iter().any(|known: &Problem| known.path() == problem.path());
     let more: Vec<Problem> = more.into_iter().filter(is_news).collect();
     problems.extend(more);
@@ -33,16 +33,25 @@ pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(conclude(problems.len() + refused.len(), warnings.len()))
 }
 
-/// Each channel against its plugin, with the lines of the file.
-fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
+/// Each channel and each connector against its plugin, with the lines of the file.
+fn check_accounts(loaded: &Loaded, plugins: &Plugins) -> Checked {
     let mut all = Checked::default();
-    for (name, channel) in &loaded.config.channels {
-        let checked = match plugins.get(&channel.adapter) {
-            Some(plugin) => plugin::check(name, channel, plugin.manifest()),
-            None => Checked { problems: vec![plugin::missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
-        };
+    let mut add = |checked: Checked| {
         all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
         all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
+    };
+    let missing = |problem| Checked { problems: vec![problem], warnings: Vec::new() };
+    for (name, channel) in &loaded.config.channels {
+        add(match plugins.get(&channel.adapter) {
+            Some(plugin) => plugin::check(name, channel, plugin.manifest()),
+            None => missing(plugin::missing(name, &channel.adapter, plugins)),
+        });
+    }
+    for (name, connector) in &loaded.config.connectors {
+        add(match plugins.get(&connector.plugin) {
+            Some(plugin) => plugin::check_connector(name, connector, plugin.manifest()),
+            None => missing(plugin::missing_connector(name, &connector.plugin, plugins)),
+        });
     }
     all
 }
@@ -65,7 +74,11 @@ fn told(refused: &Refused) -> String {
 fn summary(loaded: &Loaded, plugins: &Plugins) -> String {
     let config = &loaded.config;
     let (channels, backends) = (config.channels.len(), config.backends.len());
-    format!("{channels} channels, {backends} backends, plugins: {}", plugins.ids().join(", "))
+    let connectors = match config.connectors.len() {
+        0 => String::new(),
+        count => format!("{count} connectors, "),
+    };
+    format!("{channels} channels, {backends} backends, {connectors}plugins: {}", plugins.ids().join(", "))
 }
 
 fn conclude(problems: usize, warnings: usize) -> ExitCode {

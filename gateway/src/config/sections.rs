@@ -12,7 +12,7 @@ use super::read::Section;
 use super::units::show_duration;
 use super::{
     ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Media, OnUncertain, Plugins,
-    Server, StoreConfig, addresses, credentials, names,
+    Server, StoreConfig, addresses, connectors, credentials, names,
 };
 
 const KIB: u64 = 1 << 10;
@@ -25,7 +25,6 @@ const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
 /// The whole document.
 pub(super) fn config(root: &Section<'_>) -> Config {
     root.refuse("processors", "processors are not in this version: remove the section");
-    root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
     root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
     Config {
@@ -37,6 +36,7 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         api_keys: root.table("api", api_keys),
         backends: root.named("backends", names::name, backend),
         channels: root.named("channels", names::name, channel),
+        connectors: root.named("connectors", names::name, connectors::connector),
         store,
     }
 }
@@ -183,7 +183,7 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
     Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
 }
 
-fn grants(section: &Section<'_>) -> Grants {
+pub(super) fn grants(section: &Section<'_>) -> Grants {
     Grants { hosts: section.texts("hosts", 0..=100, str::parse).unwrap_or_default() }
 }
 

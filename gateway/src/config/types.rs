@@ -20,6 +20,7 @@ pub struct Config {
     pub api_keys: BTreeMap<String, ApiKey>,
     pub backends: BTreeMap<String, Backend>,
     pub channels: BTreeMap<String, Channel>,
+    pub connectors: BTreeMap<String, Connector>,
 }
 
 /// `[server]`
@@ -169,7 +170,40 @@ pub struct Channel {
     pub concurrency: usize,
 }
 
-/// `grants` of a channel.
+/// `[connectors.NAME]`
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// `plugin`: manifest id of the plugin.
+    pub plugin: String,
+    /// `settings`: checked against the plugin's schema once it is loaded.
+    pub settings: Map<String, Value>,
+    /// `secrets`: by slot.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `grants`
+    pub grants: Grants,
+    /// `fields`
+    pub fields: Fields,
+    /// `lookup_timeout`: how long after its reception the first event of a conversation waits for what the CRM knows of the
+    /// person, at most; 0 asks nobody. Default `2s`.
+    pub lookup_timeout: Duration,
+    /// `batch`: interactions handed over in one call, at most. Default 50.
+    pub batch: usize,
+    /// `concurrency`: such calls at once. Default 2.
+    pub concurrency: usize,
+    /// `requests_per_second`: to the CRM, evenly spread. Default 6.
+    pub requests_per_second: usize,
+}
+
+/// `fields` of a connector: what things are called in the CRM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// `read`: attributes that are brought back, by our names.
+    pub read: BTreeMap<String, String>,
+    /// `write`: `name`, or an identity scheme.
+    pub write: BTreeMap<String, String>,
+}
+
+/// `grants` of a channel or a connector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     /// `hosts`: `api.example.com`, `*.example.com`, or `127.0.0.1:9000`. Only an entry with a port allows a private or

@@ -3,9 +3,11 @@
 //! The decisions are made in a state machine without input and output (`lanes`, `outcomes`, `gate`, `window`); a task around
 //! it (`worker`) reads the log, calls the targets and writes progress down. How a target speaks is the target's business.
 
+mod attributed;
 mod backend;
 mod breaker;
 mod channel;
+mod connector;
 mod dead_letters;
 mod fetcher;
 mod gate;
@@ -23,8 +25,10 @@ mod tests;
 mod window;
 mod worker;
 
+pub use attributed::Attributed;
 pub use backend::{Backend, Render, Rendered};
 pub use channel::ChannelSender;
+pub use connector::{ConnectorSender, Handover};
 pub use dead_letters::{DeadKind, DeadLetter, DeadLetters, PAGE_MAX, RetryError};
 pub use fetcher::Fetcher;
 pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};

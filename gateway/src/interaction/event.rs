@@ -176,6 +176,9 @@ pub struct ContactRef {
     pub id: Uuid,
     pub name: Option<String>,
     pub identities: Vec<Identity>,
+    /// What connectors know of the person, by connector: put in when an event is delivered, and never in the log.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub attributes: Map<String, Value>,
 }
 
 /// The conversation, as known at that moment.

@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::manifest::Contract;
+use super::pace::Pace;
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
+use crate::config::{Channel, Connector, Fields, HostPattern, Limits, Problem, Secret};
 use crate::interaction::Time;
 
 /// The setting that leads a plugin to another host than the provider's.
@@ -20,14 +22,21 @@ const MAIL_MEMORY: usize = 256 << 20;
 const MAIL_OUTPUT: usize = 96 << 20;
 const MAIL_CPU: Duration = Duration::from_secs(5);
 
+/// A connector takes many interactions in one call: a few requests for each kind of thing that it writes.
+const CONNECTOR_REQUESTS: u32 = 64;
+const CONNECTOR_CPU: Duration = Duration::from_secs(2);
+/// Before a connector's name: its memory is apart from that of a channel with the same name.
+const CONNECTOR: &str = "connector:";
+
 /// Everything that a call may use, and nothing of any other channel.
 #[derive(Clone, Debug)]
 pub struct Binding {
+    /// Name of the channel; of a connector `connector:{name}`.
     pub channel: String,
     pub medium: String,
     /// JSON, defaults filled in.
     pub settings: String,
-    /// `{public_url}/channels/{name}`
+    /// `{public_url}/channels/{name}`, or the same of a connector.
     pub url: String,
     pub secrets: BTreeMap<String, Secret>,
     /// Slots of the manifest and where each may be sent.
@@ -39,6 +48,10 @@ pub struct Binding {
     pub limits: Limits,
     /// Calls that this channel may have under way at once: the others are for other channels.
     pub(super) places: Arc<Semaphore>,
+    /// What a connector calls things in its CRM.
+    pub fields: Fields,
+    /// How fast requests may leave; `None`: at once.
+    pub(super) pace: Option<Arc<Pace>>,
     /// Stands still at this time, and entropy is all zeros: for reproducible cases, never in a running gateway.
     pub clock: Option<Time>,
 }
@@ -60,18 +73,59 @@ impl Binding {
         limits: &Limits,
         key: Secret,
     ) -> Self {
-        let settings = manifest.with_defaults(&channel.settings);
         let limits = limits_of(manifest.transport, limits);
+        let url = format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/'));
+        Self::of(name.to_owned(), url, &channel.into(), manifest, limits, key)
+    }
+
+    /// Binds a connector, whose configuration was checked, to its plugin.
+    pub fn of_connector(
+        name: &str,
+        connector: &Connector,
+        manifest: &Manifest,
+        public_url: &Url,
+        limits: &Limits,
+        key: Secret,
+    ) -> Self {
+        let limits = Limits {
+            http_requests: limits.http_requests.max(CONNECTOR_REQUESTS),
+            cpu: limits.cpu.max(CONNECTOR_CPU),
+            ..limits.clone()
+        };
+        let url = format!("{}/connectors/{name}", public_url.as_str().trim_end_matches('/'));
         Self {
-            channel: name.to_owned(),
+            fields: connector.fields.clone(),
+            pace: Some(Arc::new(Pace::new(connector.requests_per_second))),
+            ..Self::of(format!("{CONNECTOR}{name}"), url, &connector.into(), manifest, limits, key)
+        }
+    }
+
+    /// Name of the connector.
+    pub(super) fn connector(&self) -> &str {
+        self.channel.strip_prefix(CONNECTOR).unwrap_or(&self.channel)
+    }
+
+    fn of(
+        channel: String,
+        url: String,
+        account: &Account<'_>,
+        manifest: &Manifest,
+        limits: Limits,
+        key: Secret,
+    ) -> Self {
+        let settings = manifest.with_defaults(account.settings);
+        Self {
+            channel,
             medium: manifest.medium(&settings).to_owned(),
-            url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
-            secrets: channel.secrets.clone(),
+            url,
+            secrets: account.secrets.clone(),
             slots: slots(manifest, &settings),
-            hosts: channel.grants.hosts.clone(),
+            hosts: account.hosts.to_vec(),
             channel_key: key,
             places: places(&limits),
             limits,
+            fields: Fields::default(),
+            pace: None,
             clock: None,
             settings: Value::Object(settings).to_string(),
         }
@@ -90,6 +144,8 @@ impl Binding {
             channel_key: Secret::new(""),
             limits: Limits { log_lines: 0, ..limits.clone() },
             places: places(limits),
+            fields: Fields::default(),
+            pace: None,
             clock: None,
         }
     }
@@ -113,28 +169,80 @@ fn places(limits: &Limits) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((limits.concurrency / 2).max(1)))
 }
 
+/// What the operator gave a plugin to work with.
+struct Account<'a> {
+    settings: &'a Map<String, Value>,
+    secrets: &'a BTreeMap<String, Secret>,
+    hosts: &'a [HostPattern],
+}
+
+impl<'a> From<&'a Channel> for Account<'a> {
+    fn from(channel: &'a Channel) -> Self {
+        Self { settings: &channel.settings, secrets: &channel.secrets, hosts: &channel.grants.hosts }
+    }
+}
+
+impl<'a> From<&'a Connector> for Account<'a> {
+    fn from(connector: &'a Connector) -> Self {
+        Self { settings: &connector.settings, secrets: &connector.secrets, hosts: &connector.grants.hosts }
+    }
+}
+
 /// What is wrong with a channel whose adapter is not there.
 pub fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
+    missing_at(format!("channels.{channel}.adapter"), adapter, plugins)
+}
+
+/// What is wrong with a connector whose plugin is not there.
+pub fn missing_connector(connector: &str, plugin: &str, plugins: &Plugins) -> Problem {
+    missing_at(format!("connectors.{connector}.plugin"), plugin, plugins)
+}
+
+fn missing_at(path: String, id: &str, plugins: &Plugins) -> Problem {
     let rule = format!("no plugin with this id in plugins.directory; there are: {}", plugins.ids().join(", "));
-    Problem::new(format!("channels.{channel}.adapter"), Some(format!("{adapter:?}")), rule)
+    Problem::new(path, Some(format!("{id:?}")), rule)
 }
 
 /// Checks a channel's settings, secrets and grants against the manifest.
 pub fn check(name: &str, channel: &Channel, manifest: &Manifest) -> Checked {
+    let path = format!("channels.{name}");
+    match misplaced(&format!("{path}.adapter"), Contract::Channel, manifest) {
+        Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
+        None => check_account(&path, &channel.into(), manifest),
+    }
+}
+
+/// The same for a connector.
+pub fn check_connector(name: &str, connector: &Connector, manifest: &Manifest) -> Checked {
+    let path = format!("connectors.{name}");
+    match misplaced(&format!("{path}.plugin"), Contract::Connector, manifest) {
+        Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
+        None => check_account(&path, &connector.into(), manifest),
+    }
+}
+
+/// A plugin of the other kind.
+fn misplaced(path: &str, wanted: Contract, manifest: &Manifest) -> Option<Problem> {
+    let kind = manifest.kind().filter(|kind| *kind != wanted)?;
+    let rule = format!("is a plugin for contract {}: its place is under [{}]", manifest.contract, kind.section());
+    Some(Problem::new(path.to_owned(), Some(format!("{:?}", manifest.id)), rule))
+}
+
+fn check_account(place: &str, account: &Account<'_>, manifest: &Manifest) -> Checked {
     let mut checked = Checked::default();
-    let settings = manifest.with_defaults(&channel.settings);
-    check_settings(name, manifest, &settings, &mut checked.problems);
-    check_slots(name, channel, manifest, &mut checked.problems);
-    let missing = wanted_hosts(manifest, &settings).into_iter().filter(|host| !channel.grants.hosts.contains(host));
+    let settings = manifest.with_defaults(account.settings);
+    check_settings(place, manifest, &settings, &mut checked.problems);
+    check_slots(place, account, manifest, &mut checked.problems);
+    let missing = wanted_hosts(manifest, &settings).into_iter().filter(|host| !account.hosts.contains(host));
     checked.warnings.extend(missing.map(|host| {
         let rule = format!("plugin {} wants to call {host}, which is not granted: add \"{host}\"", manifest.id);
-        Problem::new(format!("channels.{name}.grants.hosts"), None, rule)
+        Problem::new(format!("{place}.grants.hosts"), None, rule)
     }));
     checked
 }
 
-fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>, problems: &mut Vec<Problem>) {
-    let path = format!("channels.{name}.settings");
+fn check_settings(place: &str, manifest: &Manifest, settings: &Map<String, Value>, problems: &mut Vec<Problem>) {
+    let path = format!("{place}.settings");
     let validator = match jsonschema::validator_for(&manifest.settings) {
         Ok(validator) => validator,
         Err(error) => {
@@ -149,15 +257,15 @@ fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>
     }
 }
 
-fn check_slots(name: &str, channel: &Channel, manifest: &Manifest, problems: &mut Vec<Problem>) {
-    let path = |slot: &str| format!("channels.{name}.secrets.{slot}");
-    for slot in channel.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+fn check_slots(place: &str, account: &Account<'_>, manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let path = |slot: &str| format!("{place}.secrets.{slot}");
+    for slot in account.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
         let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
         let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
         problems.push(Problem::new(path(slot), None, rule));
     }
     for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
-        if !channel.secrets.contains_key(slot) {
+        if !account.secrets.contains_key(slot) {
             let rule = format!(
                 "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
                 description.description

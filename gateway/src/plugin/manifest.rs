@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use wasmparser::{Parser, Payload};
 
 use crate::config::HostPattern;
+use crate::interaction::Kind;
 
 /// Of what is shown in one line of a log.
 const LINE_MAX: usize = 128;
@@ -19,11 +20,13 @@ pub struct Manifest {
     /// The name by which the configuration calls it.
     pub id: String,
     pub version: String,
-    /// `channel@1`
+    /// `channel@1` or `connector@1`
     pub contract: String,
     pub name: String,
     #[serde(default)]
     pub description: String,
+    /// Of a channel.
+    #[serde(default)]
     pub medium: String,
     /// Other media by a setting's prefix; the first that fits counts.
     #[serde(default)]
@@ -42,6 +45,39 @@ pub struct Manifest {
     pub identity_schemes: Vec<String>,
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// Of a connector: kinds of interactions that it wants, such as `message.received`.
+    #[serde(default)]
+    pub interactions: Vec<String>,
+    /// Of a connector: the same interaction handed over twice is there once. Else an attempt is written down before it
+    /// leaves, so that the connector learns of a crash.
+    #[serde(default)]
+    pub idempotent: bool,
+}
+
+/// What kind of plugin it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contract {
+    Channel,
+    Connector,
+}
+
+impl Contract {
+    /// By its name and major version, if this gateway offers it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "channel@1" => Some(Self::Channel),
+            "connector@1" => Some(Self::Connector),
+            _ => None,
+        }
+    }
+
+    /// Where the configuration names plugins of this kind.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Channel => "channels",
+            Self::Connector => "connectors",
+        }
+    }
 }
 
 /// A medium that a setting chooses.
@@ -158,13 +194,21 @@ impl Manifest {
         if !plain(&self.id) {
             return Err(ManifestError::Wrong(format!("id {:?} must be 1 to 64 of a-z 0-9 - _", self.id)));
         }
-        for (name, text) in
-            [("version", &self.version), ("contract", &self.contract), ("name", &self.name), ("medium", &self.medium)]
-        {
+        let is_connector = self.kind() == Some(Contract::Connector);
+        let lines = [("version", &self.version), ("contract", &self.contract), ("name", &self.name)];
+        let medium = (!is_connector).then_some(("medium", &self.medium));
+        for (name, text) in lines.into_iter().chain(medium) {
             if text.is_empty() || text.len() > LINE_MAX || text.chars().any(char::is_control) {
                 let rule = format!("{name} must be 1 to {LINE_MAX} bytes without control characters");
                 return Err(ManifestError::Wrong(rule));
             }
+        }
+        let unknown = self.interactions.iter().find(|kind| Kind::parse(kind).is_none());
+        if let Some(kind) = unknown {
+            return Err(ManifestError::Wrong(format!("interactions: there is no kind {kind:?}")));
+        }
+        if is_connector && self.interactions.is_empty() {
+            return Err(ManifestError::Wrong("interactions must name the kinds that the connector wants".into()));
         }
         if let Some(slot) = self.slots.keys().find(|slot| !plain(slot)) {
             return Err(ManifestError::Wrong(format!("slot {slot:?} must be 1 to 64 of a-z 0-9 - _")));
@@ -177,6 +221,11 @@ impl Manifest {
             return Err(ManifestError::Wrong("settings must be a JSON Schema object".into()));
         }
         Ok(())
+    }
+
+    /// What kind of plugin it is, if this gateway knows the kind.
+    pub fn kind(&self) -> Option<Contract> {
+        Contract::parse(&self.contract)
     }
 
     /// The medium of a channel with these settings.

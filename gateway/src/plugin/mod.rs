@@ -4,11 +4,13 @@ mod admission;
 mod artefacts;
 mod binding;
 mod call;
+pub mod connecting;
 mod contract;
 mod engine;
 pub mod exchange;
 mod host;
 mod manifest;
+mod pace;
 mod registry;
 mod rehearsal;
 mod services;
@@ -16,7 +18,9 @@ mod state;
 
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
-pub use binding::{Binding, Checked, check, missing};
-pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
+pub use binding::{Binding, Checked, check, check_connector, missing, missing_connector};
+pub use manifest::{
+    Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Transport,
+};
 pub use registry::{Plugin, Plugins, Refused, Tools};
 pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

@@ -33,7 +33,7 @@ pub(super) fn outcome(outcome: adapter::Outcome) -> Result<Outcome, Broken> {
     Ok(Outcome { reply: reply(outcome.reply)?, happenings: happenings(outcome.events)?, files: Vec::new() })
 }
 
-fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
+pub(super) fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
     if !(200..=599).contains(&reply.status) {
         return Err(format!("{} is no status of an answer", reply.status));
     }
