@@ -11,6 +11,7 @@ mod backends;
 mod bad_input;
 mod basics;
 mod check;
+mod connectors;
 mod crash;
 mod full_disk;
 mod lifecycle;

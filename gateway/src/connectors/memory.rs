@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ impl Memory {
         let Some(contact) = subject.contact.filter(|_| taken.contact.is_some()) else {
             return self.commit(writes).await;
         };
-        self.change(connector, contact, &writes, |kept| kept.note.clone_from(&taken.contact)).await
+        self.change(connector, contact, &writes, |kept| kept.note.clone_from(&taken.contact)).await.map(drop)
     }
 
     /// Notes who a contact is, and what the CRM says of it.
@@ -106,36 +107,42 @@ impl Memory {
                 kept.attributes.clone_from(attributes);
             }
         };
-        self.change(connector, contact, &[], learn).await
+        self.change(connector, contact, &[], learn).await.map(drop)
     }
 
-    /// Takes over what changed in the CRM. Of contacts that are not known here nothing is noted. Tells how many changes were
-    /// news.
+    /// Takes over what changed in the CRM. Of contacts that are not known here nothing is noted. Tells of how many contacts it
+    /// was news.
     ///
     /// # Errors
     /// As the store's commit.
     pub async fn apply(&self, connector: &str, changes: &[Change]) -> Result<usize, StoreError> {
-        let mut news = 0;
+        let mut of_contact: BTreeMap<&str, Vec<&News>> = BTreeMap::new();
         for change in changes {
-            let Some(entry) = self.store.get(&there(connector, &change.contact)).await? else { continue };
-            let contact = Uuid::from_slice(&entry.value)
-                .map_err(|_| StoreError::Corrupt("a note points to no contact".into()))?;
-            let before = self.kept(connector, contact).await?.0;
-            self.change(connector, contact, &[], |kept| take_over(kept, change)).await?;
-            news += usize::from(self.kept(connector, contact).await?.0 != before);
+            of_contact.entry(&change.contact).or_default().push(&change.what);
+        }
+        let mut news = 0;
+        for (id, changes) in of_contact {
+            news += usize::from(self.apply_to(connector, id, &changes).await?);
         }
         Ok(news)
     }
 
-    /// Changes what is kept of a contact, and where its id there leads, together with `writes`. What changes nothing is not
-    /// written.
+    async fn apply_to(&self, connector: &str, id: &str, changes: &[&News]) -> Result<bool, StoreError> {
+        let Some(entry) = self.store.get(&there(connector, id)).await? else { return Ok(false) };
+        let corrupt = |_| StoreError::Corrupt("a note points to no contact".into());
+        let contact = Uuid::from_slice(&entry.value).map_err(corrupt)?;
+        self.change(connector, contact, &[], |kept| changes.iter().for_each(|news| take_over(kept, news))).await
+    }
+
+    /// Changes what is kept of a contact, and where its id there leads, together with `writes`. Tells whether it was news: else
+    /// it is not written.
     async fn change(
         &self,
         connector: &str,
         contact: Uuid,
         writes: &[Write],
         change: impl Fn(&mut Kept),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         for _ in 0..ROUNDS_MAX {
             let (before, entry) = self.kept(connector, contact).await?;
             let mut after = before.clone();
@@ -147,7 +154,7 @@ impl Memory {
             }
             match self.commit(writes).await {
                 Err(StoreError::Conflict(_)) => {}
-                committed => return committed,
+                committed => return committed.map(|()| after != before),
             }
         }
         Err(StoreError::Unavailable("too many changes at once".into()))
@@ -173,8 +180,8 @@ impl Memory {
     }
 }
 
-fn take_over(kept: &mut Kept, change: &Change) {
-    match &change.what {
+fn take_over(kept: &mut Kept, news: &News) {
+    match news {
         News::Attributes(changed) => {
             for (name, value) in changed {
                 match value {

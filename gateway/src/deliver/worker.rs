@@ -306,11 +306,7 @@ impl Worker {
             (Status::Paused { .. }, Status::Paused { .. }) => {}
             (Status::Running, _) => tracing::info!(subscriber, "deliveries go on"),
             (Status::Paused { why, .. }, _) => tracing::warn!(subscriber, why, "deliveries pause"),
-            (Status::Held { why }, _) => tracing::error!(
-                subscriber,
-                why,
-                "the target lets nothing in, such as for its credentials: deliveries wait"
-            ),
+            (Status::Held { why }, _) => tracing::error!(subscriber, why, "credentials are refused: deliveries wait"),
             (Status::Stopped { why }, _) => tracing::error!(subscriber, why, "deliveries are stopped"),
         }
     }

@@ -39,7 +39,8 @@ pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
     }
     work(api, &mut all)?;
     for one in all {
-        answers[one.place] = Some(one.end());
+        let place = one.place;
+        answers[place] = Some(one.end());
     }
     Ok(answers.into_iter().flatten().collect())
 }

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{Backend, Provider, Telegram, Twilio, WhatsApp};
+use super::{Backend, HubSpot, Provider, Telegram, Twilio, WhatsApp};
 
 /// The API key of every test, with every scope.
 pub const KEY: &str = "it-key-0123456789abcdef";
@@ -84,6 +84,22 @@ impl ConfigBuilder {
         self.channel(channel.0, "whatsapp", settings, secrets, provider.map(|provider| provider.address()))
     }
 
+    /// A connector of the plugin `hubspot`.
+    #[must_use]
+    pub fn hubspot(self, name: &str, crm: &HubSpot) -> Self {
+        let (section, address) = (format!("connectors.{name}"), crm.provider().address());
+        self.set(&section, "plugin", "hubspot")
+            .set(
+                &section,
+                "settings",
+                json!({"api_base": format!("http://{address}"), "status_property": "omnigate_status"}),
+            )
+            .set(&section, "secrets", json!({"access_token": HubSpot::TOKEN, "client_secret": HubSpot::CLIENT_SECRET}))
+            .set(&section, "grants", json!({"hosts": [address.to_string()]}))
+            .set(&section, "fields", json!({"read": {"owner": "owner", "vip": "vip"}}))
+            .set(&section, "requests_per_second", 20)
+    }
+
     fn channel(
         self,
         name: &str,
@@ -101,9 +117,12 @@ impl ConfigBuilder {
         this.set(&section, "settings", settings)
     }
 
-    /// Adapters that the channels want.
-    pub(super) fn adapters(&self) -> Vec<&str> {
-        self.sections.values().filter_map(|section| section.get("adapter")?.as_str()).collect()
+    /// Plugins that channels and connectors want.
+    pub(super) fn plugins(&self) -> Vec<&str> {
+        self.sections
+            .values()
+            .filter_map(|section| section.get("adapter").or(section.get("plugin"))?.as_str())
+            .collect()
     }
 
     /// As TOML.
