@@ -10,7 +10,7 @@ const FIELDS_MAX: usize = 64;
 const FIELD_MAX: usize = 128;
 
 pub(super) fn connector(section: &Section<'_>) -> Option<Connector> {
-    section.require(&[("plugin", "the id of a plugin for connectors, such as `omnigate plugin inspect` shows it")]);
+    section.require(&[("plugin", "the id of a plugin with the contract connector@1")]);
     let plugin = section.text("plugin", names::name);
     let lookup_timeout =
         section.duration("lookup_timeout", Duration::from_secs(2), Duration::ZERO..=Duration::from_secs(30));
@@ -30,7 +30,7 @@ pub(super) fn connector(section: &Section<'_>) -> Option<Connector> {
 
 fn fields(section: &Section<'_>) -> Fields {
     let fields =
-        Fields { read: section.words("read", names::slot, field), write: section.words("write", names::slot, field) };
+        Fields { read: section.words("read", names::field, field), write: section.words("write", names::field, field) };
     for (key, count) in [("read", fields.read.len()), ("write", fields.write.len())] {
         if count > FIELDS_MAX {
             section.problem(key, &format!("must have at most {FIELDS_MAX} fields"));
