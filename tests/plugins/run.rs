@@ -57,6 +57,7 @@ impl Runner {
     fn binding(&self, case: &Case, plugin: &Plugin, peer: &Peer, path: &Path) -> Binding {
         let settings = Value::Object(case.settings.clone()).to_string().replace("{peer}", &peer.url());
         let channel = config::Channel {
+            country: None,
             adapter: plugin.manifest().id.clone(),
             settings: serde_json::from_str(&settings).unwrap(),
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),

@@ -81,6 +81,7 @@ impl Bench {
     /// A channel that may call these hosts, and send its token there.
     pub fn channel(&self, name: &str, hosts: &[&str]) -> Arc<Binding> {
         let channel = config::Channel {
+            country: None,
             adapter: "hostile".into(),
             settings: serde_json::Map::new(),
             secrets: [("token", TOKEN), ("webhook", WEBHOOK)]
@@ -154,7 +155,7 @@ pub fn plugins(limits: &Limits, tools: Tools) -> Plugins {
 
 async fn services(home: &Path, config: &Config, hub: Arc<Hub>) -> GatewayServices {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&home.join("data")).unwrap());
-    let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+    let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
     let url = "https://gate.example".parse().unwrap();
     let media = Media::open(store.clone(), home, &url, config.media.clone(), config.store.retention).await.unwrap();
     GatewayServices::new(store, hub, directory, Arc::new(media), &config.plugins.limits)

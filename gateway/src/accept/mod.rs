@@ -6,6 +6,7 @@ mod drafting;
 mod envelope;
 mod happened;
 mod messages;
+mod people;
 mod status;
 mod submit;
 
@@ -17,6 +18,7 @@ use uuid::Uuid;
 pub use envelope::{Trace, channel_lane};
 pub use happened::Accepted;
 pub use messages::MessageState;
+pub use people::{PeopleError, Whom};
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
 use crate::customer::Directory;

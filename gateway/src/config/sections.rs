@@ -11,9 +11,10 @@ use url::Url;
 use super::read::Section;
 use super::units::show_duration;
 use super::{
-    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Media, OnUncertain, Plugins,
-    Server, StoreConfig, addresses, credentials, names,
+    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Grouping, Limits, Media, OnUncertain,
+    Plugins, Receives, Server, StoreConfig, addresses, credentials, names,
 };
+use crate::interaction::Country;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -22,13 +23,16 @@ const GIB: u64 = 1 << 30;
 /// Pauses between the attempts of a delivery, in seconds: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
 const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
 
+/// Earlier messages with the first event of a conversation.
+const HISTORY_MAX: u64 = 100;
+
 /// The whole document.
 pub(super) fn config(root: &Section<'_>) -> Config {
     root.refuse("processors", "processors are not in this version: remove the section");
     root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
     root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
-    Config {
+    let config = Config {
         server: root.table("server", server),
         plugins: root.table("plugins", plugins),
         conversations: root.table("conversations", conversations),
@@ -38,6 +42,26 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         backends: root.named("backends", names::name, backend),
         channels: root.named("channels", names::name, channel),
         store,
+    };
+    check_references(root, &config);
+    config
+}
+
+/// Names that must be those of backends, and of such as may be in control.
+fn check_references(root: &Section<'_>, config: &Config) {
+    let known = config.backends.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let missing = |name: &str| format!("there is no backend {name:?}; there are: {known}");
+    if let Some(name) = &config.conversations.control {
+        let rule = match config.backends.get(name) {
+            None => Some(missing(name)),
+            Some(backend) if backend.listen => Some(format!("backend {name:?} only listens (listen = true)")),
+            Some(_) => None,
+        };
+        rule.into_iter().for_each(|rule| root.problem("conversations.control", &rule));
+    }
+    for (key, api_key) in &config.api_keys {
+        let unknown = api_key.backend.as_ref().filter(|name| !config.backends.contains_key(*name));
+        unknown.into_iter().for_each(|name| root.problem(&format!("api.keys.{key}.backend"), &missing(name)));
     }
 }
 
@@ -113,7 +137,13 @@ fn limits(section: &Section<'_>) -> Limits {
 }
 
 fn conversations(section: &Section<'_>) -> Conversations {
-    Conversations { idle: section.duration("idle", hours(24), secs(1)..=days(365)) }
+    let groupings = [("contact", Grouping::Contact), ("channel", Grouping::Channel)];
+    Conversations {
+        group_by: section.text("group_by", |text| choice(text, &groupings)).unwrap_or(Grouping::Contact),
+        idle: section.duration("idle", hours(24), secs(1)..=days(365)),
+        reopen_within: section.duration("reopen_within", hours(1), secs(0)..=days(365)),
+        control: section.text("control", names::name),
+    }
 }
 
 fn media(section: &Section<'_>) -> Media {
@@ -151,11 +181,12 @@ fn api_key(section: &Section<'_>, seen: &SeenKeys) -> Option<ApiKey> {
     ]);
     let key = section.secret("key", credentials::api_key);
     let scopes = section.texts("scopes", 1..=names::SCOPES.len(), |text| choice(text, &names::SCOPES));
+    let backend = section.text("backend", names::name);
     let key = key?;
     if let Some(first) = seen.borrow_mut().insert(key.expose().to_owned(), section.path().to_owned()) {
         section.problem("key", &format!("is the same as {first}.key: every caller needs a key of its own"));
     }
-    Some(ApiKey { key, scopes: scopes?.into_iter().collect() })
+    Some(ApiKey { key, scopes: scopes?.into_iter().collect(), backend })
 }
 
 fn backend(section: &Section<'_>) -> Option<Backend> {
@@ -167,12 +198,20 @@ fn backend(section: &Section<'_>) -> Option<Backend> {
     let secret = section.secret("secret", credentials::webhook_secret);
     let timeout = section.duration("timeout", secs(15), millis(100)..=mins(5));
     let concurrency = section.count("concurrency", 16, 1..=1024);
-    Some(Backend { url: url?, secret: secret?, timeout, concurrency })
+    let history = section.count("history", 0, 0..=HISTORY_MAX);
+    let what = [("all", Receives::All), ("controlled", Receives::Controlled)];
+    let receives = section.text("receives", |text| choice(text, &what)).unwrap_or(Receives::All);
+    let listen = section.flag("listen", false);
+    if listen && receives == Receives::Controlled {
+        section.problem("receives", "a backend that only listens controls nothing and would get nothing: use \"all\"");
+    }
+    Some(Backend { url: url?, secret: secret?, timeout, concurrency, history, receives, listen })
 }
 
 fn channel(section: &Section<'_>) -> Option<Channel> {
     section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
     let adapter = section.text("adapter", names::name);
+    let country = section.text("country", country);
     let settings = section.json("settings");
     let secrets = section.secrets("secrets");
     let grants = section.table("grants", grants);
@@ -180,7 +219,11 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
         .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
-    Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
+    Some(Channel { adapter: adapter?, country, settings, secrets, grants, on_uncertain, concurrency })
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    Country::parse(text).ok_or_else(|| "must be a country of ISO 3166-1 in two capital letters, such as \"DE\"".into())
 }
 
 fn grants(section: &Section<'_>) -> Grants {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Manifest, Plugins};
 use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
-use crate::interaction::Time;
+use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
 const API_BASE: &str = "api_base";
@@ -19,6 +19,8 @@ const API_BASE: &str = "api_base";
 pub struct Binding {
     pub channel: String,
     pub medium: String,
+    /// Whose plan telephone numbers without a country's code follow.
+    pub country: Option<Country>,
     /// JSON, defaults filled in.
     pub settings: String,
     /// `{public_url}/channels/{name}`
@@ -58,6 +60,7 @@ impl Binding {
         Self {
             channel: name.to_owned(),
             medium: manifest.medium(&settings).to_owned(),
+            country: channel.country,
             url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
             secrets: channel.secrets.clone(),
             slots: slots(manifest, &settings),
@@ -75,6 +78,7 @@ impl Binding {
         Self {
             channel: String::new(),
             medium: String::new(),
+            country: None,
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),

@@ -23,6 +23,7 @@ fn message(settings: &Settings, fields: &Form) -> Option<Inbound> {
     Some(Inbound {
         id: id.to_owned(),
         aliases: aliases(&sender, fields),
+        claims: Vec::new(),
         sender,
         recipients: fields.text("To").map(|to| address::identity(to, account)).into_iter().collect(),
         at: None,

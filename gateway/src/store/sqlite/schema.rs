@@ -46,7 +46,8 @@ CREATE TABLE log (
 ) STRICT;
 CREATE UNIQUE INDEX log_id ON log (id);
 CREATE INDEX log_lane ON log (lane);
-CREATE INDEX log_contact ON log (contact) WHERE contact IS NOT NULL;
+-- Whatever a timeline is filtered by is here, so that only what it shows is read from the log itself.
+CREATE INDEX log_contact ON log (contact, position, kind, channel, time) WHERE contact IS NOT NULL;
 CREATE INDEX log_target ON log (target) WHERE target IS NOT NULL;
 CREATE INDEX log_channel ON log (channel);
 CREATE INDEX log_kind ON log (kind);

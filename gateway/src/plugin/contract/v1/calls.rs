@@ -45,9 +45,10 @@ impl Calls {
     ) -> Answer<Outcome> {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let adapter = instance.omnigate_channel_adapter();
         let answer = adapter.call_handle_request(store, &context, &outward::request(request)).await?;
-        Ok(checked(answer, inward::outcome))
+        Ok(checked(answer, |outcome| inward::outcome(outcome, country)))
     }
 
     pub(in crate::plugin) async fn send(
@@ -99,9 +100,10 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
         let answer = session.call_open(store, &context, &outward::opening(opening)).await?;
-        Ok(checked(answer, inward::step))
+        Ok(checked(answer, |step| inward::step(step, country)))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -113,9 +115,10 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
         let answer = session.call_frame(store, &context, &outward::state(state), frame).await?;
-        Ok(checked(answer, inward::step))
+        Ok(checked(answer, |step| inward::step(step, country)))
     }
 }
 
