@@ -21,6 +21,8 @@ pub(super) struct Drafting<'a> {
     fetch: bool,
     /// The member that the next event is about.
     owner: Option<Uuid>,
+    /// Events that nobody told: the gateway decided them.
+    pub(super) decided: usize,
 }
 
 type Drafted<T = ()> = Result<T, StoreError>;
@@ -28,7 +30,7 @@ type Drafted<T = ()> = Result<T, StoreError>;
 impl<'a> Drafting<'a> {
     pub(super) fn new(accept: &'a Accept, scene: &'a Scene<'a>) -> Self {
         let session = accept.directory.session(scene.now);
-        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false, owner: None }
+        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false, owner: None, decided: 0 }
     }
 
     /// Whether there is nothing but events to write.
@@ -155,7 +157,10 @@ impl<'a> Drafting<'a> {
         let before = self.events.len();
         self.push_news();
         let linked = self.events[before..].iter_mut().find(|event| event.kind == Kind::ContactLinked);
-        linked.map(|event| event.dedupe = Some(dedupe)).is_some()
+        let Some(linked) = linked else { return false };
+        linked.dedupe = Some(dedupe);
+        self.decided -= 1;
+        true
     }
 
     async fn unsupported(&mut self, id: &str, what: &str, sender: Option<&Identity>, at: Option<Time>) -> Drafted {
@@ -232,6 +237,7 @@ impl<'a> Drafting<'a> {
         let Scene { channel, trace, now, .. } = self.scene;
         let schema_url = &self.accept.schema_url;
         let news = self.session.take_news().into_iter();
+        self.decided += news.len();
         self.events.extend(news.map(|news| news_event(news, Some(channel), schema_url, trace, *now, None)));
     }
 

@@ -292,8 +292,11 @@ impl Draft {
             let Kept { value, version } = talk.conversation.kept;
             Thread::new(value, version, if talk.spoken { now } else { talk.last_activity })
         };
-        let members = self.members.into_iter().map(|member| member.kept).collect();
-        Some(Known::new(members, self.threads.into_iter().map(thread).collect(), last_inbound))
+        let members: Vec<Kept<Member>> = self.members.into_iter().map(|member| member.kept).collect();
+        // As when they are read: what a newer one has replaced is not kept at hand.
+        let is_newest = |talk: &Talk| members.iter().any(|m| m.value.is_newest(talk.conversation.value().id));
+        let threads = self.threads.into_iter().filter(is_newest).map(thread).collect();
+        Some(Known::new(members, threads, last_inbound))
     }
 
     /// What changes with every message is noted where everybody sees it.

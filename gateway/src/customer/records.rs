@@ -127,6 +127,11 @@ impl Member {
         changed
     }
 
+    /// Whether a conversation is its newest, of all or of a channel.
+    pub(super) fn is_newest(&self, conversation: Uuid) -> bool {
+        self.conversation == Some(conversation) || self.threads.values().any(|newest| *newest == conversation)
+    }
+
     /// Its newest conversation: of a channel, or of all.
     pub(super) fn thread(&self, channel: Option<&str>) -> Option<Uuid> {
         match channel {
