@@ -6,13 +6,13 @@ use axum::extract::State;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::answer::Answer;
+use super::answer::{Answer, Page, ok};
 use super::input::{Id, Params, unprocessable_query};
 use super::interactions::{kind, limit, page};
 use super::{Api, contacts};
 use crate::edge::Problem;
 use crate::interaction::{Direction, Kind, Time};
-use crate::store::{Filter, Order};
+use crate::store::{Filter, Order, Words};
 
 /// Which interactions, and how many.
 #[derive(Deserialize)]
@@ -26,6 +26,7 @@ pub(super) struct Wanted {
     direction: Option<Direction>,
     since: Option<Time>,
     until: Option<Time>,
+    q: Option<String>,
 }
 
 /// `GET /v1/contacts/{id}/timeline`
@@ -41,7 +42,17 @@ pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, Params(wanted)
         since: wanted.since,
         until: wanted.until,
     };
-    page(&api, &filter, wanted.after, Order::NewestFirst, limit).await
+    match wanted.q {
+        Some(typed) => found(&api, &filter, &typed, wanted.after, limit).await,
+        None => page(&api, &filter, wanted.after, Order::NewestFirst, limit).await,
+    }
+}
+
+/// A page of the messages with these words.
+async fn found(api: &Api, filter: &Filter, typed: &str, after: Option<Uuid>, limit: usize) -> Answer {
+    let words = Words::parse(typed).map_err(|error| unprocessable_query(&format!("q: {error}")))?;
+    let records = api.store.search(filter, &words, after, limit + 1).await?;
+    ok(Page::of(&api.edge.media, records, limit)?)
 }
 
 /// The kinds that are of that type and go that way.

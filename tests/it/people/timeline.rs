@@ -58,3 +58,35 @@ async fn interactions_of_a_contact_are_those_of_all_its_members() {
         assert_eq!(super::texts(&page), ["sms", "bot"]);
     }
 }
+
+#[tokio::test]
+async fn words_are_found_over_all_channels_of_one_person() {
+    let (gateway, backend) = start().await;
+    let client = gateway.client();
+    SMS.sms("SM1", "+4930901820", "Where is my parcel?").send(&client).await.expect(200);
+    BOT.text(1, 501, "The PARCEL came, thank you").send(&client).await.expect(200);
+    BOT.text(2, 502, "my parcel, too").send(&client).await.expect(200);
+    let one = contact_of(&backend, "Where is my parcel?").await;
+    let two = contact_of(&backend, "The PARCEL came, thank you").await;
+    assert_eq!(timeline(&client, &one, "&q=parcel").await, ["Where is my parcel?"]);
+    link(&client, &one, &two).await;
+    let both = ["The PARCEL came, thank you", "Where is my parcel?"];
+    assert_eq!(timeline(&client, &one, "&q=parcel").await, both);
+    assert_eq!(timeline(&client, &one, "&q=parcel&channel=sms").await, ["Where is my parcel?"]);
+    assert_eq!(timeline(&client, &one, "&q=%22my%20parcel%22").await, ["Where is my parcel?"]);
+    assert_eq!(timeline(&client, &one, "&q=parc*").await, both);
+    assert_eq!(timeline(&client, &one, "&q=parc").await, [] as [&str; 0]);
+    let path = format!("/v1/contacts/{one}/timeline?q=parcel&limit=1");
+    let first = client.get(&path).await.expect(200).json();
+    let next = super::id(&first["next"]);
+    let rest = client.get(&format!("{path}&after={next}")).await.expect(200).json();
+    assert_eq!((super::texts(&rest), &rest["next"]), (vec![both[1].to_owned()], &Value::Null));
+    let path = format!("/v1/contacts/{one}/timeline");
+    for (typed, why) in [
+        ("", "query: q: must have 1 to 200 characters"),
+        ("%21", "query: q: must have a word: letters or digits"),
+        ("a*", "query: q: needs at least 3 letters or digits before *"),
+    ] {
+        client.get(&format!("{path}?q={typed}")).await.expect_problem(422, "invalid", why);
+    }
+}

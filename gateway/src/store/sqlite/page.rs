@@ -41,6 +41,25 @@ pub(super) fn page(
     Ok(Some(records))
 }
 
+/// The newest records beyond a position, newest first.
+pub(super) fn newer(
+    connection: &Connection,
+    filter: &Filter,
+    beyond: Position,
+    limit: usize,
+) -> rusqlite::Result<Vec<Arc<Record>>> {
+    let mut records = Vec::new();
+    for contact in each_contact(filter) {
+        let mut query = Query::of(filter, contact);
+        query.follow(integer(beyond.0), Order::OldestFirst);
+        let sql = query.sql(Order::NewestFirst, limit);
+        let values: Vec<&dyn ToSql> = query.values.iter().map(AsRef::as_ref).collect();
+        records.extend(reads::records(connection, &sql, &values)?);
+    }
+    sort(&mut records, Order::NewestFirst);
+    Ok(records)
+}
+
 /// One index leads for each contact: that of all together would have to be sorted.
 fn each_contact(filter: &Filter) -> Vec<Option<Uuid>> {
     if filter.contacts.is_empty() { vec![None] } else { filter.contacts.iter().copied().map(Some).collect() }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::Fault;
+use super::search;
 
 /// "OMNI": tells our file from any other database.
 const APPLICATION_ID: i64 = 0x4f4d_4e49;
@@ -126,6 +127,8 @@ pub(super) fn open(database: &Path) -> Result<Connection, Refusal> {
     let connection = writer(database)?;
     identify(&connection)?;
     check(&connection, database)?;
+    // Made when it is missing: an index is not worth a version of its own.
+    connection.execute_batch(search::TABLES)?;
     Ok(connection)
 }
 
