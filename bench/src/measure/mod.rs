@@ -6,6 +6,7 @@ mod outbound;
 mod plugin;
 mod servers;
 mod start;
+mod timeline;
 
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) enum Part {
     Plugin,
     /// Start and memory.
     Start,
+    /// Pages of a long history.
+    Timeline,
 }
 
 /// Every part of the plan.
@@ -61,6 +64,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     }
     if wanted(Part::Outbound) {
         rows.extend(outbound::measure(plan).await?);
+    }
+    if wanted(Part::Timeline) {
+        rows.extend(timeline::measure(plan).await?);
     }
     Ok(rows)
 }

@@ -68,7 +68,7 @@ fn adapter() -> Result<(Arc<Plugin>, Arc<Binding>)> {
 fn channel() -> Result<config::Channel> {
     let secrets = [("access_token", "bench-token"), ("app_secret", APP_SECRET)];
     Ok(config::Channel {
-            country: None,
+        country: None,
         adapter: "whatsapp".into(),
         settings: serde_json::from_value(serde_json::json!({ "phone_number_id": PHONE_NUMBER_ID }))?,
         secrets: secrets.into_iter().map(|(slot, value)| (slot.to_owned(), Secret::new(value))).collect(),

@@ -176,7 +176,19 @@ pub(super) fn event(
     };
     let body = serde_json::to_vec(&event).unwrap_or_else(|error| unreachable!("events have string keys: {error}"));
     let channel = channel.unwrap_or_default();
-    NewEvent { id, kind, lane, conversation, contact: owner, channel, target, time, dedupe, body: body.into(), raw: None }
+    NewEvent {
+        id,
+        kind,
+        lane,
+        conversation,
+        contact: owner,
+        channel,
+        target,
+        time,
+        dedupe,
+        body: body.into(),
+        raw: None,
+    }
 }
 
 fn source(data: &Interaction) -> String {

@@ -131,8 +131,7 @@ impl Accept {
     ) -> Result<(), StoreError> {
         let now = Time::now();
         let news = session.take_news().into_iter();
-        let events: Vec<_> =
-            news.map(|news| news_event(news, channel, &self.schema_url, trace, now, None)).collect();
+        let events: Vec<_> = news.map(|news| news_event(news, channel, &self.schema_url, trace, now, None)).collect();
         let writes = session.writes();
         if events.is_empty() && writes.is_empty() {
             return Ok(());

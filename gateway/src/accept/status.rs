@@ -5,8 +5,7 @@ use super::envelope::{blank, event};
 use super::messages::MessageState;
 use super::{Accept, Rounds, Trace, external_key, id_value};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Interaction, Kind, Reason, Status,
-    StatusChange, Time,
+    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Interaction, Kind, Reason, Status, StatusChange, Time,
 };
 use crate::plugin::exchange::StatusReport;
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};

@@ -140,7 +140,15 @@ impl Accept {
         data.metadata.clone_from(&submission.metadata);
         let data = with_message(data, submission.message.clone());
         let target = Some(target(&submission.channel.name));
-        let event = event(Kind::MessageSubmitted, Some(attribution.owner), data, &self.schema_url, &submission.trace, None, target);
+        let event = event(
+            Kind::MessageSubmitted,
+            Some(attribution.owner),
+            data,
+            &self.schema_url,
+            &submission.trace,
+            None,
+            target,
+        );
         let state = MessageState {
             id: event.id,
             channel: submission.channel.name.clone(),

@@ -20,10 +20,10 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Api, contacts};
 use super::answer::{Answer, event};
 use super::input::Params;
 use super::interactions::{find, kind};
+use super::{Api, contacts};
 use crate::edge::Problem;
 use crate::interaction::Kind;
 use crate::store::{Filter, Order, Partition, Position, Record, StoreError, Stream as Source};

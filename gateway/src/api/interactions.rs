@@ -6,9 +6,9 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Api, contacts};
 use super::answer::{Answer, Page, event, ok};
 use super::input::{Id, NoParams, Params, unprocessable_query};
+use super::{Api, contacts};
 use crate::edge::Problem;
 use crate::interaction::Kind;
 use crate::store::{Filter, Order, Record};

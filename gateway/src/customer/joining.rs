@@ -47,7 +47,12 @@ impl Session<'_> {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn link_identity(&mut self, first: Uuid, identity: Identity, why: Why) -> Result<Option<Link>, StoreError> {
+    pub async fn link_identity(
+        &mut self,
+        first: Uuid,
+        identity: Identity,
+        why: Why,
+    ) -> Result<Option<Link>, StoreError> {
         let second = match self.find(&identity).await? {
             Some(owner) => owner,
             None => self.found(vec![identity]),
@@ -217,8 +222,7 @@ impl Draft {
             std::mem::take(&mut self.members).into_iter().partition(|member| staying.contains(&member.value().id));
         // Whoever led them leads them again; if that one has left them since, the oldest does.
         leave.sort_by_key(|member| (member.value().id != link.absorbed, member.value().id));
-        let (their_links, our_links) =
-            links.into_iter().partition(|there| !staying.contains(&there.contacts[0]));
+        let (their_links, our_links) = links.into_iter().partition(|there| !staying.contains(&there.contacts[0]));
         let opened_by_them = |talk: &super::draft::Talk| {
             leave.iter().any(|member| member.value().id == talk.conversation.value().contact)
         };

@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn who_controls_hears_of_it_and_who_did() {
-        let said = record(Kind::MessageReceived, r#"{"conversation":{"new":false,"control":"a"},"detail":{"from":"b"}}"#);
+        let said =
+            record(Kind::MessageReceived, r#"{"conversation":{"new":false,"control":"a"},"detail":{"from":"b"}}"#);
         assert!(concerns(&said, "a") && !concerns(&said, "b"));
         let passed = r#"{"conversation":{"new":false,"control":"a"},"detail":{"from":"b","to":"a"}}"#;
         let passed = record(Kind::ConversationControl, passed);

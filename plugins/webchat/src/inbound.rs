@@ -76,7 +76,7 @@ fn written(ctx: &Context, visitor: &Visitor, frame: &Frame<'_>) -> Result<Answer
         id: format!("{}:{client_id}", visitor.id),
         sender: visitor.identity(&ctx.channel),
         aliases: Vec::new(),
-            claims: visitor.claims(),
+        claims: visitor.claims(),
         recipients: Vec::new(),
         at: Some(now),
         in_reply_to: None,

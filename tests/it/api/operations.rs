@@ -86,7 +86,11 @@ async fn a_dead_letter_is_listed_retried_and_dropped() {
     assert_eq!(&client.get(&path).await.expect(200).json(), letter);
     backend.behave(|_| Behaviour::Take);
     client.call("POST", &format!("{path}/retry"), None).await.expect(202);
-    backend.wait_for("the delivery", |all| all.iter().find(|one| one.behaviour == Behaviour::Take && one.text == "one").cloned()).await;
+    backend
+        .wait_for("the delivery", |all| {
+            all.iter().find(|one| one.behaviour == Behaviour::Take && one.text == "one").cloned()
+        })
+        .await;
     client.get(&path).await.expect_problem(404, "not-found", &format!("there is no dead letter {}", id(&letter["id"])));
     let other = page["dead_letters"].as_array().unwrap().iter().find(|letter| !is_one(letter)).unwrap();
     let path = format!("/v1/dead-letters/{}", id(&other["id"]));

@@ -24,7 +24,10 @@ async fn what_was_typed_into_a_form_is_a_suggestion() {
     let shown = contact(&client, &stranger_id).await;
     let suggestions = shown["suggestions"].as_array().unwrap();
     assert_eq!(suggestions.len(), 2);
-    assert_eq!((&suggestions[0]["identity"]["value"], &suggestions[0]["contact_id"]), (&json!("ann@example.org"), &json!(null)));
+    assert_eq!(
+        (&suggestions[0]["identity"]["value"], &suggestions[0]["contact_id"]),
+        (&json!("ann@example.org"), &json!(null))
+    );
     assert_eq!((&suggestions[1]["contact_id"], &suggestions[1]["channel"]), (&json!(owner), &json!("website")));
     assert_eq!(suggestions[1]["evidence"], data["external_ids"][0]);
     stranger.say("once more").await;

@@ -16,7 +16,11 @@ async fn a_conversation_is_opened_closed_and_opened_again() {
     let path = format!("/v1/conversations/{id}");
     let closed = post(&client, &format!("{path}/close"), json!({ "reason": "solved" })).await.expect(200).json();
     assert!(closed["closed_at"].is_string());
-    assert_eq!(client.call("POST", &format!("{path}/close"), None).await.expect(200).json(), closed, "closed is closed");
+    assert_eq!(
+        client.call("POST", &format!("{path}/close"), None).await.expect(200).json(),
+        closed,
+        "closed is closed"
+    );
     let told = events(&client, "conversation.closed").await;
     let detail = &told[0]["data"]["detail"];
     assert_eq!((told.len(), &detail["reason"], &detail["by"]), (1, &json!("solved"), &json!("key:all")));
@@ -72,11 +76,11 @@ async fn conversations_may_be_grouped_by_channel() {
 async fn the_first_event_of_a_conversation_tells_what_was_said_before() {
     let backend = Backend::start().await;
     let plain = Backend::start().await;
-    let config = config()
-        .backend("desk", &backend)
-        .set("backends.desk", "history", 2)
-        .backend("plain", &plain)
-        .set("conversations", "reopen_within", "0s");
+    let config = config().backend("desk", &backend).set("backends.desk", "history", 2).backend("plain", &plain).set(
+        "conversations",
+        "reopen_within",
+        "0s",
+    );
     let gateway = Gateway::start(config).await;
     let client = gateway.client();
     for (sid, text) in [("SM1", "one"), ("SM2", "two"), ("SM3", "three")] {
@@ -90,7 +94,8 @@ async fn the_first_event_of_a_conversation_tells_what_was_said_before() {
     post(&client, &format!("/v1/conversations/{id}/close"), json!({})).await.expect(200);
     SMS.sms("SM4", "+4930901820", "four").send(&client).await.expect(200);
     let data = received(&backend, "four").await;
-    let history: Vec<_> = data["history"].as_array().unwrap().iter().map(|e| e["data"]["message"]["text"].clone()).collect();
+    let history: Vec<_> =
+        data["history"].as_array().unwrap().iter().map(|e| e["data"]["message"]["text"].clone()).collect();
     assert_eq!(history, ["two", "three"], "oldest first");
     assert_eq!(received(&plain, "four").await.get("history"), None);
 }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{BOT, SMS, WHATS, contact, contact_of, conversation_of, events, id, link, start, timeline, unlink, visitor};
+use super::{
+    BOT, SMS, WHATS, contact, contact_of, conversation_of, events, id, link, start, timeline, unlink, visitor,
+};
 use crate::support::Visitor;
 
 #[tokio::test]
@@ -43,7 +45,10 @@ async fn a_user_without_a_number_learns_it_later() {
     WHATS.text_of_user("wamid.1", "US.13491208655302741918", None, "no number").send(&client).await.expect(200);
     let first = contact_of(&backend, "no number").await;
     let known = contact(&client, &first).await;
-    assert_eq!((known["identities"][0]["scheme"].clone(), known["identities"].as_array().unwrap().len()), (json!("whatsapp"), 1));
+    assert_eq!(
+        (known["identities"][0]["scheme"].clone(), known["identities"].as_array().unwrap().len()),
+        (json!("whatsapp"), 1)
+    );
     let webhook = WHATS.text_of_user("wamid.2", "US.13491208655302741918", Some("4930901820"), "a number");
     webhook.send(&client).await.expect(200);
     assert_eq!(contact_of(&backend, "a number").await, first);

@@ -48,7 +48,10 @@ async fn unlink_restores_what_was_also_after_later_messages() {
     assert_eq!(closed[0]["data"]["detail"]["reason"], "joined");
     SMS.sms("SM2", "+4930901820", "sms while joined").send(&client).await.expect(200);
     BOT.text(2, 501, "bot while joined").send(&client).await.expect(200);
-    assert_eq!(conversation_of(&backend, "sms while joined").await, conversation_of(&backend, "bot while joined").await);
+    assert_eq!(
+        conversation_of(&backend, "sms while joined").await,
+        conversation_of(&backend, "bot while joined").await
+    );
     let parted = unlink(&client, &two, &joined["links"][0]["id"]).await;
     assert_eq!(parted["id"], json!(two), "the caller's side");
     for (id, was) in [(&one, &before.0), (&two, &before.1)] {
@@ -143,7 +146,11 @@ async fn what_cannot_be_linked_is_told() {
     }
     let body = json!({ "contact_id": one, "reason": "r" });
     let missing = format!("there is no contact {nobody}");
-    post(&client, &format!("/v1/contacts/{nobody}/link"), body.clone()).await.expect_problem(404, "not-found", &missing);
+    post(&client, &format!("/v1/contacts/{nobody}/link"), body.clone()).await.expect_problem(
+        404,
+        "not-found",
+        &missing,
+    );
     post(&client, &link, body).await.expect(200);
     assert_eq!(contact(&client, &one).await["links"], json!([]), "oneself is no news");
 }

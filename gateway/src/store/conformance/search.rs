@@ -74,7 +74,8 @@ pub(super) async fn what_is_new_is_found_at_once_and_what_is_gone_never(place: &
 
 pub(super) async fn matches_are_paged_and_filtered(place: &impl Place) {
     let store = place.open().await;
-    let mail = |n: u64| NewEvent { channel: if n.is_multiple_of(2) { "mail" } else { "chat" }.into(), ..said(n, ANN, "same") };
+    let mail =
+        |n: u64| NewEvent { channel: if n.is_multiple_of(2) { "mail" } else { "chat" }.into(), ..said(n, ANN, "same") };
     append(&store, (0..700).map(mail).collect()).await;
     let words = Words::parse("same").unwrap();
     let (mut walked, mut after) = (Vec::new(), None);

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
 use super::group::{self, Failure, Job};
-use super::{schema, search};
 use super::state::State;
+use super::{schema, search};
 use crate::store::Record;
 
 /// 64 MiB of pages: beyond it, the log of writes is carried over into the database even under load.

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, params};
 
 use super::group::{Ran, Tx};
-use super::search;
 use super::record::{count, integer, limit as sql_limit};
+use super::search;
 use crate::interaction::Time;
 
 /// Rows that one step looks at.

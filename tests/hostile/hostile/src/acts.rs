@@ -94,7 +94,7 @@ fn inbound(id: &str, parts: Vec<Part>) -> Inbound {
         id: id.to_owned(),
         sender: Identity::new("visitor", "ann"),
         aliases: Vec::new(),
-            claims: Vec::new(),
+        claims: Vec::new(),
         recipients: Vec::new(),
         at: None,
         in_reply_to: None,
