@@ -30,6 +30,12 @@ async fn a_link_says_who_when_why_and_on_which_evidence() {
         assert_eq!((&data["detail"]["link_id"], &data["detail"]["by"]), (&link["id"], &json!("key:all")));
         assert_eq!(delivery.event["source"], format!("/contacts/{one}"));
     }
+    let schema = client.clone().with_key("").get("/v1/schemas/interaction-1.json").await.expect(200).json();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for delivery in backend.attempts() {
+        let errors: Vec<String> = validator.iter_errors(&delivery.event).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?} in {:#}", delivery.event);
+    }
     let again = super::link(&client, &two, &one).await;
     assert_eq!(again["links"].as_array().unwrap().len(), 1, "one already");
 }
