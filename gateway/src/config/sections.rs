@@ -32,36 +32,39 @@ pub(super) fn config(root: &Section<'_>) -> Config {
     root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
     root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
-    let config = Config {
+    let backends = root.named("backends", names::name, backend);
+    let known = Backends { typed: root.names_below("backends"), read: &backends };
+    let conversations = root.table("conversations", |section| conversations(section, &known));
+    let api_keys = root.table("api", |section| api_keys(section, &known));
+    Config {
         server: root.table("server", server),
         plugins: root.table("plugins", plugins),
-        conversations: root.table("conversations", conversations),
+        conversations,
         media: root.table("media", media),
         delivery: root.table("delivery", |section| delivery(section, store.retention)),
-        api_keys: root.table("api", api_keys),
-        backends: root.named("backends", names::name, backend),
+        api_keys,
+        backends,
         channels: root.named("channels", names::name, channel),
         store,
-    };
-    check_references(root, &config);
-    config
+    }
 }
 
-/// Names that must be those of backends, and of such as may be in control.
-fn check_references(root: &Section<'_>, config: &Config) {
-    let known = config.backends.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let missing = |name: &str| format!("there is no backend {name:?}; there are: {known}");
-    if let Some(name) = &config.conversations.control {
-        let rule = match config.backends.get(name) {
-            None => Some(missing(name)),
-            Some(backend) if backend.listen => Some(format!("backend {name:?} only listens (listen = true)")),
-            Some(_) => None,
-        };
-        rule.into_iter().for_each(|rule| root.problem("conversations.control", &rule));
-    }
-    for (key, api_key) in &config.api_keys {
-        let unknown = api_key.backend.as_ref().filter(|name| !config.backends.contains_key(*name));
-        unknown.into_iter().for_each(|name| root.problem(&format!("api.keys.{key}.backend"), &missing(name)));
+/// Backends by their names: what was typed, and what is known of those without a mistake.
+struct Backends<'a> {
+    typed: Vec<String>,
+    read: &'a BTreeMap<String, Backend>,
+}
+
+impl Backends<'_> {
+    /// Checks that a key names one of them.
+    fn check(&self, section: &Section<'_>, key: &'static str, name: Option<&String>, in_control: bool) {
+        let Some(name) = name else { return };
+        if !self.typed.contains(name) {
+            let known = self.typed.join(", ");
+            section.problem(key, &format!("there is no backend {name:?}; there are: {known}"));
+        } else if in_control && self.read.get(name).is_some_and(|backend| backend.listen) {
+            section.problem(key, &format!("backend {name:?} only listens (listen = true) and is never in control"));
+        }
     }
 }
 
@@ -136,13 +139,15 @@ fn limits(section: &Section<'_>) -> Limits {
     limits
 }
 
-fn conversations(section: &Section<'_>) -> Conversations {
+fn conversations(section: &Section<'_>, backends: &Backends<'_>) -> Conversations {
+    let control = section.text("control", names::name);
+    backends.check(section, "control", control.as_ref(), true);
     let groupings = [("contact", Grouping::Contact), ("channel", Grouping::Channel)];
     Conversations {
         group_by: section.text("group_by", |text| choice(text, &groupings)).unwrap_or(Grouping::Contact),
         idle: section.duration("idle", hours(24), secs(1)..=days(365)),
         reopen_within: section.duration("reopen_within", hours(1), secs(0)..=days(365)),
-        control: section.text("control", names::name),
+        control,
     }
 }
 
@@ -169,12 +174,12 @@ fn delivery(section: &Section<'_>, retention: Duration) -> Delivery {
 /// Keys that were read, and where: two callers with one key could not be told apart.
 type SeenKeys = RefCell<BTreeMap<String, String>>;
 
-fn api_keys(section: &Section<'_>) -> BTreeMap<String, ApiKey> {
+fn api_keys(section: &Section<'_>, backends: &Backends<'_>) -> BTreeMap<String, ApiKey> {
     let seen = SeenKeys::default();
-    section.named("keys", names::name, |section| api_key(section, &seen))
+    section.named("keys", names::name, |section| api_key(section, &seen, backends))
 }
 
-fn api_key(section: &Section<'_>, seen: &SeenKeys) -> Option<ApiKey> {
+fn api_key(section: &Section<'_>, seen: &SeenKeys, backends: &Backends<'_>) -> Option<ApiKey> {
     section.require(&[
         ("key", "what callers send as bearer token, such as { env = \"OMNIGATE_API_KEY\" }"),
         ("scopes", "what the key may do, such as [\"messages\", \"contacts\"]"),
@@ -182,6 +187,7 @@ fn api_key(section: &Section<'_>, seen: &SeenKeys) -> Option<ApiKey> {
     let key = section.secret("key", credentials::api_key);
     let scopes = section.texts("scopes", 1..=names::SCOPES.len(), |text| choice(text, &names::SCOPES));
     let backend = section.text("backend", names::name);
+    backends.check(section, "backend", backend.as_ref(), false);
     let key = key?;
     if let Some(first) = seen.borrow_mut().insert(key.expose().to_owned(), section.path().to_owned()) {
         section.problem("key", &format!("is the same as {first}.key: every caller needs a key of its own"));
