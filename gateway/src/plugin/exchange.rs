@@ -41,6 +41,13 @@ pub struct Outcome {
     pub files: Vec<KeptFile>,
 }
 
+impl Outcome {
+    /// Of a mail that is told like a request: nobody waits for a reply.
+    pub fn of_mail(Received { happenings, files }: Received) -> Self {
+        Self { reply: Reply { status: 200, headers: Vec::new(), body: Vec::new() }, happenings, files }
+    }
+}
+
 /// One thing that happened on a channel.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
