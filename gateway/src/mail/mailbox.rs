@@ -14,7 +14,7 @@ use super::position::{Held, Position};
 use super::session::{Broken, Folder, Listed, Session, greet, open};
 use super::stream::Scissors;
 use super::waiting::{Ending, Pauses};
-use crate::channels::ChannelState;
+use crate::channels::{ChannelState, Leg};
 use crate::egress::TokenError;
 use crate::interaction::Time;
 use crate::store::StoreError;
@@ -84,6 +84,8 @@ impl Mailbox {
     /// `rate`: mails that are taken in a second, when many wait.
     pub fn new(intake: Intake, fetching: Fetching, login: Login, rate: usize) -> Self {
         let (scissors, ending) = (Scissors::default(), Ending::default());
+        let why = "the mailbox is not open yet".to_owned();
+        intake.channel.set_state_of(Leg::Fetching, ChannelState::Degraded, Some(why));
         Self { intake: Arc::new(intake), fetching, login, rate, runtime: Handle::current(), scissors, ending }
     }
 
