@@ -23,7 +23,7 @@ use crate::deliver::{
 use crate::edge::{Edge, Listening};
 use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
-use crate::mail::{self, Account, Intake, Login, Mailbox};
+use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::store::sqlite::SqliteStore;
@@ -194,6 +194,13 @@ impl Gateway {
         Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
     }
 
+    /// Where a channel's letters are handed over.
+    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
+        let server = account(channel)?.smtp?;
+        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
+        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
+    }
+
     /// A token where there is one, else the password of that slot.
     fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
         if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
@@ -249,6 +256,7 @@ impl Gateway {
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
         let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let post = self.post(&channel);
         let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
         let target = ChannelSender {
             channel,
@@ -256,6 +264,8 @@ impl Gateway {
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
             store: self.store.clone(),
+            post,
+            retention: self.config.store.retention,
             attempts_max: self.attempts_max(),
         };
         self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))

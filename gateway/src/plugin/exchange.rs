@@ -237,6 +237,19 @@ pub struct Letter {
 pub struct Receipt {
     pub external_ids: Vec<String>,
     pub status: Status,
+    /// Further names under which later messages may speak of it; statuses do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Who does not get it, where others do.
+    #[serde(skip)]
+    pub refused: Vec<(Identity, Reason)>,
+}
+
+impl Receipt {
+    /// Without a name.
+    pub fn of(status: Status) -> Self {
+        Self { external_ids: Vec::new(), status, names: Vec::new(), refused: Vec::new() }
+    }
 }
 
 /// Typing or reading, to be shown to the person.

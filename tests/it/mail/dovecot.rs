@@ -43,6 +43,11 @@ impl Dovecot {
         Box::leak(self.path("cert.pem").into_boxed_path())
     }
 
+    /// Where Postfix asks for passwords.
+    pub fn auth_socket(&self) -> PathBuf {
+        self.path("run/smtp-auth")
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -133,6 +138,11 @@ service imap-login {{
     ssl = yes
   }}
 }}
+service auth {{
+  unix_listener smtp-auth {{
+    mode = 0666
+  }}
+}}
 service anvil {{
   chroot =
 }}
@@ -204,7 +214,8 @@ service stats {{
         let shown = fetched.iter().map(|mail| {
             let head = String::from_utf8_lossy(mail.header().unwrap()).into_owned();
             let subject = head.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or_default().to_owned();
-            let flags: Vec<_> = mail.flags().iter().map(ToString::to_string).filter(|flag| flag != "\\Recent").collect();
+            let flags: Vec<_> =
+                mail.flags().iter().map(ToString::to_string).filter(|flag| flag != "\\Recent").collect();
             (subject, flags.join(" "))
         });
         shown.collect()

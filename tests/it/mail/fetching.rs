@@ -16,7 +16,8 @@ async fn a_mail_comes_to_the_backend_as_it_arrives() {
     backend.wait_for_text("second").await;
     assert_eq!(first.event["data"]["channel"]["name"], CHANNEL);
     assert_eq!(first.event["data"]["from"]["value"], "ann@example.com");
-    let texts: Vec<_> = backend.taken().into_iter().map(|delivery| delivery.text).filter(|text| !text.is_empty()).collect();
+    let texts: Vec<_> =
+        backend.taken().into_iter().map(|delivery| delivery.text).filter(|text| !text.is_empty()).collect();
     assert_eq!(texts.len(), 2, "what lay there before the start is none of ours: {texts:?}");
     assert!(dovecot.lying("INBOX").iter().all(|(_, flags)| flags.is_empty()), "the mailbox is left untouched");
 }

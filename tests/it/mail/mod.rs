@@ -2,11 +2,14 @@
 
 mod dovecot;
 mod fetching;
+mod postfix;
+mod sending;
 
 use serde_json::{Value, json};
 
 use crate::support::{Client, ConfigBuilder, PATIENCE};
 use dovecot::Dovecot;
+use postfix::Postfix;
 
 /// The channel of every test here.
 pub(super) const CHANNEL: &str = "inbox";
@@ -25,6 +28,22 @@ impl Dovecot {
             .set(&section, "adapter", "postbox")
             .set(&section, "settings", json!({ "address": "support@example.com", "imap": imap }))
             .set(&section, "secrets", json!({ "imap_password": dovecot::PASSWORD }))
+            .set(&section, "grants", json!({ "hosts": [format!("localhost:{port}")] }))
+    }
+}
+
+impl Postfix {
+    /// A channel that posts here; `more` goes into `smtp`.
+    pub(super) fn channel(&self, dovecot: &Dovecot, config: ConfigBuilder, more: Value) -> ConfigBuilder {
+        let mut smtp = json!({ "host": "localhost", "port": self.tls, "tls": "implicit", "user": dovecot::USER });
+        smtp.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let port = smtp["port"].clone();
+        let section = format!("channels.{CHANNEL}");
+        config
+            .trust(dovecot.certificate())
+            .set(&section, "adapter", "postbox")
+            .set(&section, "settings", json!({ "address": "support@example.com", "smtp": smtp }))
+            .set(&section, "secrets", json!({ "smtp_password": dovecot::PASSWORD }))
             .set(&section, "grants", json!({ "hosts": [format!("localhost:{port}")] }))
     }
 }
