@@ -7,9 +7,19 @@ mod sending;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, ConfigBuilder, PATIENCE};
+use crate::support::{Client, ConfigBuilder, Gateway, PATIENCE};
 use dovecot::Dovecot;
 use postfix::Postfix;
+
+/// Exchanges the adapter for one that does not break any more.
+pub(super) fn mend(gateway: &Gateway) {
+    let place = gateway.directory().join("plugins/postbox.wasm");
+    let mut wasm = std::fs::read(&place).unwrap();
+    let at = wasm.windows(8).position(|bytes| bytes == b"MENDED=0").unwrap();
+    wasm[at + 7] = b'1';
+    std::fs::write(place.with_extension("new"), wasm).unwrap();
+    std::fs::rename(place.with_extension("new"), place).unwrap();
+}
 
 /// The channel of every test here.
 pub(super) const CHANNEL: &str = "inbox";

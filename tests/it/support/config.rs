@@ -44,6 +44,13 @@ impl ConfigBuilder {
         self.set(&section, "key", key).set(&section, "scopes", json!(scopes))
     }
 
+    /// With everything of another one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.sections.extend(other.sections);
+        self
+    }
+
     /// Trusts these certificates, and no others.
     #[must_use]
     pub fn trust(self, certificates: &Path) -> Self {
