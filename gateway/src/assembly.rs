@@ -129,7 +129,7 @@ impl Gateway {
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
         ready();
-        crate::edge::serve(listening, &self.config.server, self.router(&stop), stop).await;
+        crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
         while let Some(ended) = work.join_next().await {
             if let Ok(Err(error)) = ended {
