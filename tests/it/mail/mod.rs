@@ -2,8 +2,10 @@
 
 mod dovecot;
 mod fetching;
+mod loops;
 mod postfix;
 mod sending;
+mod silent;
 
 use serde_json::{Value, json};
 
@@ -56,6 +58,11 @@ impl Postfix {
             .set(&section, "secrets", json!({ "smtp_password": dovecot::PASSWORD }))
             .set(&section, "grants", json!({ "hosts": [format!("localhost:{port}")] }))
     }
+}
+
+/// For requests that are made by hand.
+pub(super) fn authorization() -> (String, String) {
+    ("authorization".into(), format!("Bearer {}", crate::support::KEY))
 }
 
 /// Asks again until the channel is so.
