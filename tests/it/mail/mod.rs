@@ -3,6 +3,7 @@
 mod dovecot;
 mod fetching;
 mod loops;
+mod oauth;
 mod postfix;
 mod sending;
 mod silent;
