@@ -64,6 +64,9 @@ pub struct Addressed {
 pub enum SubmitError {
     #[error("this idempotency key was used for another request")]
     KeyReused,
+    /// Two machines would answer each other.
+    #[error("{0}")]
+    Loop(String),
     #[error("{0} is no message of this contact")]
     UnknownReply(Uuid),
     #[error("backend {0} is in control of the conversation")]
@@ -98,7 +101,7 @@ impl Accept {
 
     async fn append_submission(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
         let now = Time::now();
-        let mut session = self.directory.session(now);
+        let mut session = self.directory.session(now).on_behalf_of(submission.backend.as_deref());
         let attribution = session.attribute(&[&submission.to], &submission.channel.name).await?;
         if !attribution.conversation.allows(submission.backend.as_deref()) {
             return Err(SubmitError::Controlled(attribution.conversation.control.unwrap_or_default()));
@@ -106,6 +109,7 @@ impl Accept {
         if let Some(reply) = submission.in_reply_to {
             self.check_reply(reply, &attribution.contact.members).await?;
         }
+        let counted = self.guard(submission, attribution.conversation.id, now).await?;
         let (new_event, state) = self.submitted_event(submission, &attribution, now);
         let answer = Submitted {
             id: new_event.id,
@@ -120,6 +124,7 @@ impl Accept {
         events.push(new_event);
         let mut writes = session.writes();
         let people = writes.len();
+        writes.extend(counted);
         writes.push(self.state_write(&state, None));
         writes.extend(submission.idempotency.as_ref().map(|idempotency| idempotency.write(&answer, now)));
         let committed = self.store.commit(Batch { events, writes, ..Batch::default() }).await?;

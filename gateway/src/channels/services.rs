@@ -7,11 +7,12 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Hub;
-use crate::config::Limits;
+use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
+use crate::egress::{TokenError, Tokens};
 use crate::interaction::{Identity, MediaKind, Time};
 use crate::media::{Announced, Media, Source};
-use crate::plugin::{KvEntry, KvError, Services, Ticket};
+use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
 use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Store, StoreError, Write};
 
 const KEY_MAX: usize = 256;
@@ -25,6 +26,7 @@ pub struct GatewayServices {
     hub: Arc<Hub>,
     directory: Arc<Directory>,
     media: Arc<Media>,
+    tokens: Arc<Tokens>,
     limits: Limits,
     usage: Mutex<HashMap<String, Usage>>,
 }
@@ -42,9 +44,10 @@ impl GatewayServices {
         hub: Arc<Hub>,
         directory: Arc<Directory>,
         media: Arc<Media>,
+        tokens: Arc<Tokens>,
         limits: &Limits,
     ) -> Self {
-        Self { store, hub, directory, media, limits: limits.clone(), usage: Mutex::default() }
+        Self { store, hub, directory, media, tokens, limits: limits.clone(), usage: Mutex::default() }
     }
 
     /// Counted once, then followed.
@@ -196,6 +199,27 @@ impl Services for GatewayServices {
         let id =
             self.media.announce_now(announced).await.map_err(|_| "no file can be stored at the moment".to_owned())?;
         Ok(Ticket { id: id.to_string(), url: self.media.links().upload(id, Time::now()) })
+    }
+
+    async fn keep_file(&self, name: Option<String>, content_type: &str, content: Vec<u8>) -> Result<KeptFile, String> {
+        let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(256).collect());
+        let kept = self.media.keep(name, content_type, content).await;
+        kept.map_err(|error| {
+            tracing::warn!(%error, "an adapter's file is not kept");
+            error.to_string()
+        })
+    }
+
+    async fn token(&self, source: &OAuth2) -> Result<Secret, TokenError> {
+        self.tokens.token(source).await
+    }
+
+    fn forget_token(&self, source: &OAuth2, token: &Secret) {
+        self.tokens.forget(source, token);
+    }
+
+    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
+        self.media.read(id).await.map_err(|error| format!("the file cannot be read: {error}"))
     }
 }
 

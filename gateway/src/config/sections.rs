@@ -11,8 +11,8 @@ use url::Url;
 use super::read::Section;
 use super::units::show_duration;
 use super::{
-    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Grouping, Limits, Media, OnUncertain,
-    Plugins, Receives, Server, StoreConfig, addresses, credentials, names,
+    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Grouping, Limits, Loops, Mail, Media,
+    OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, credentials, names,
 };
 use crate::interaction::Country;
 
@@ -41,6 +41,8 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         plugins: root.table("plugins", plugins),
         conversations,
         media: root.table("media", media),
+        mail: root.table("mail", mail),
+        loops: root.table("loops", loops),
         delivery: root.table("delivery", |section| delivery(section, store.retention)),
         api_keys,
         backends,
@@ -56,13 +58,13 @@ struct Backends<'a> {
 }
 
 impl Backends<'_> {
-    /// Checks that a key names one of them.
-    fn check(&self, section: &Section<'_>, key: &'static str, name: Option<&String>, in_control: bool) {
+    /// Checks that a key names one of them that may be in control.
+    fn check(&self, section: &Section<'_>, key: &'static str, name: Option<&String>) {
         let Some(name) = name else { return };
         if !self.typed.contains(name) {
             let known = self.typed.join(", ");
             section.problem(key, &format!("there is no backend {name:?}; there are: {known}"));
-        } else if in_control && self.read.get(name).is_some_and(|backend| backend.listen) {
+        } else if self.read.get(name).is_some_and(|backend| backend.listen) {
             section.problem(key, &format!("backend {name:?} only listens (listen = true) and is never in control"));
         }
     }
@@ -141,7 +143,7 @@ fn limits(section: &Section<'_>) -> Limits {
 
 fn conversations(section: &Section<'_>, backends: &Backends<'_>) -> Conversations {
     let control = section.text("control", names::name);
-    backends.check(section, "control", control.as_ref(), true);
+    backends.check(section, "control", control.as_ref());
     let groupings = [("contact", Grouping::Contact), ("channel", Grouping::Channel)];
     Conversations {
         group_by: section.text("group_by", |text| choice(text, &groupings)).unwrap_or(Grouping::Contact),
@@ -156,6 +158,20 @@ fn media(section: &Section<'_>) -> Media {
         bytes_max: section.size("bytes_max", 25 * MIB, KIB..=GIB) as u64,
         content_types: section.texts("content_types", 0..=100, names::content_type).unwrap_or(vec!["*/*".into()]),
         url_lifetime: section.duration("url_lifetime", hours(24), secs(1)..=days(30)),
+    }
+}
+
+fn mail(section: &Section<'_>) -> Mail {
+    Mail {
+        bytes_max: section.size("bytes_max", 25 * MIB, KIB..=50 * MIB) as u64,
+        rate: section.count("rate", 500, 1..=100_000),
+    }
+}
+
+fn loops(section: &Section<'_>) -> Loops {
+    Loops {
+        bot_messages_per_hour: section.count("bot_messages_per_hour", 200, 1..=10_000),
+        bot_mails_per_hour: section.count("bot_mails_per_hour", 20, 1..=10_000),
     }
 }
 
@@ -187,7 +203,7 @@ fn api_key(section: &Section<'_>, seen: &SeenKeys, backends: &Backends<'_>) -> O
     let key = section.secret("key", credentials::api_key);
     let scopes = section.texts("scopes", 1..=names::SCOPES.len(), |text| choice(text, &names::SCOPES));
     let backend = section.text("backend", names::name);
-    backends.check(section, "backend", backend.as_ref(), false);
+    backends.check(section, "backend", backend.as_ref());
     let key = key?;
     if let Some(first) = seen.borrow_mut().insert(key.expose().to_owned(), section.path().to_owned()) {
         section.problem("key", &format!("is the same as {first}.key: every caller needs a key of its own"));
@@ -219,13 +235,13 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
     let adapter = section.text("adapter", names::name);
     let country = section.text("country", country);
     let settings = section.json("settings");
-    let secrets = section.secrets("secrets");
+    let (secrets, oauth) = section.slots("secrets");
     let grants = section.table("grants", grants);
     let on_uncertain = section
         .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
-    Some(Channel { adapter: adapter?, country, settings, secrets, grants, on_uncertain, concurrency })
+    Some(Channel { adapter: adapter?, country, settings, secrets, oauth, grants, on_uncertain, concurrency })
 }
 
 fn country(text: &str) -> Result<Country, String> {

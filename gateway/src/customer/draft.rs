@@ -28,6 +28,15 @@ pub(super) struct Draft {
     pub(super) regrouped: bool,
 }
 
+/// What a conversation goes on by.
+pub(super) struct Scene<'a> {
+    pub(super) channel: &'a str,
+    /// Who controls a new one.
+    pub(super) control: Option<String>,
+    pub(super) now: Time,
+    pub(super) rules: &'a Conversations,
+}
+
 /// Something kept, and whether it must be written.
 pub(super) struct Changing<T> {
     pub(super) kept: Kept<T>,
@@ -59,6 +68,15 @@ impl<T> Changing<T> {
     pub(super) fn change(&mut self) -> &mut T {
         self.changed = true;
         &mut self.kept.value
+    }
+}
+
+impl Changing<Conversation> {
+    /// It goes on by that channel.
+    fn meet(&mut self, channel: &str) {
+        if !self.value().channels.iter().any(|known| known == channel) {
+            self.change().channels.push(channel.to_owned());
+        }
     }
 }
 
@@ -149,22 +167,15 @@ impl Draft {
     }
 
     /// The conversation that a message of a member on a channel belongs to, and whether it is a new one.
-    pub(super) fn converse(
-        &mut self,
-        owner: Uuid,
-        channel: &str,
-        now: Time,
-        rules: &Conversations,
-        news: &mut Vec<News>,
-    ) -> (Conversation, bool) {
-        let going_on = self.current_on(rules.group_by, channel);
+    pub(super) fn converse(&mut self, owner: Uuid, scene: &Scene<'_>, news: &mut Vec<News>) -> (Conversation, bool) {
+        let going_on = self.current_on(scene.rules.group_by, scene.channel);
         if let Some(index) = going_on
-            && self.goes_on(index, channel, now, rules, owner, news)
+            && self.goes_on(index, scene, owner, news)
         {
             self.threads[index].spoken = true;
             return (self.threads[index].conversation.value().clone(), false);
         }
-        (self.open(owner, channel, now, rules, news), true)
+        (self.open(owner, scene, news), true)
     }
 
     /// Where among its conversations the one stands that this channel shares.
@@ -176,37 +187,24 @@ impl Draft {
     }
 
     /// One that was idle for too long ends here; one that was closed a short while ago is opened again.
-    fn goes_on(
-        &mut self,
-        index: usize,
-        channel: &str,
-        now: Time,
-        rules: &Conversations,
-        owner: Uuid,
-        news: &mut Vec<News>,
-    ) -> bool {
+    fn goes_on(&mut self, index: usize, scene: &Scene<'_>, owner: Uuid, news: &mut Vec<News>) -> bool {
+        let Scene { channel, now, rules, .. } = scene;
         let talk = &mut self.threads[index];
         let conversation = &mut talk.conversation;
         match conversation.value().closed_at {
             None if conversation.changed || now.since(talk.last_activity) < rules.idle => {
-                if !conversation.value().channels.iter().any(|known| known == channel) {
-                    conversation.change().channels.push(channel.to_owned());
-                }
+                conversation.meet(channel);
                 true
             }
             None => {
-                conversation.change().closed_at = Some(now);
-                let closed = conversation.value().clone();
-                news.push(self.news(Kind::ConversationClosed, owner, &closed, json!({ "reason": "idle" })));
+                let id = conversation.value().id;
+                news.extend(self.close(id, *now, json!({ "reason": "idle" })));
                 false
             }
             Some(at) if now.since(at) < rules.reopen_within => {
-                let reopened = conversation.change();
-                reopened.closed_at = None;
-                if !reopened.channels.iter().any(|known| known == channel) {
-                    reopened.channels.push(channel.to_owned());
-                }
-                let reopened = reopened.clone();
+                conversation.change().closed_at = None;
+                conversation.meet(channel);
+                let reopened = conversation.value().clone();
                 let detail = json!({ "reopened": true, "reason": "message" });
                 news.push(self.news(Kind::ConversationOpened, owner, &reopened, detail));
                 true
@@ -215,23 +213,21 @@ impl Draft {
         }
     }
 
-    fn open(
-        &mut self,
-        owner: Uuid,
-        channel: &str,
-        now: Time,
-        rules: &Conversations,
-        news: &mut Vec<News>,
-    ) -> Conversation {
-        let conversation = Conversation::new(owner, channel, rules.control.clone(), now);
+    fn open(&mut self, owner: Uuid, scene: &Scene<'_>, news: &mut Vec<News>) -> Conversation {
+        let Scene { channel, control, now, rules } = scene;
+        let conversation = Conversation::new(owner, channel, control.clone(), *now);
         if let Some(member) = self.member(owner) {
             let member = member.change();
             member.conversation = Some(conversation.id);
             if rules.group_by == Grouping::Channel {
-                member.threads.insert(channel.to_owned(), conversation.id);
+                member.threads.insert((*channel).to_owned(), conversation.id);
             }
         }
-        self.threads.push(Talk { conversation: Changing::new(conversation.clone()), last_activity: now, spoken: true });
+        self.threads.push(Talk {
+            conversation: Changing::new(conversation.clone()),
+            last_activity: *now,
+            spoken: true,
+        });
         let mut opened = self.news(Kind::ConversationOpened, owner, &conversation, json!({ "reopened": false }));
         opened.opened = true;
         news.push(opened);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::draft::Draft;
+use super::draft::{Draft, Scene};
 use super::{Contact, Conversation, Directory, LastInbound, Member, News, Suggestion, Why};
 use crate::interaction::{Identity, Time};
 use crate::store::{StoreError, Write};
@@ -25,6 +25,8 @@ pub struct Session<'a> {
     /// Addresses that got a member in this session.
     pub(super) addresses: HashMap<String, Uuid>,
     pub(super) news: Vec<News>,
+    /// The backend that speaks, if one does: it controls what it opens.
+    backend: Option<String>,
 }
 
 /// Whom and where an event belongs to.
@@ -48,7 +50,14 @@ impl<'a> Session<'a> {
             leaders: HashMap::new(),
             addresses: HashMap::new(),
             news: Vec::new(),
+            backend: None,
         }
+    }
+
+    /// Decisions on behalf of a backend: it controls the conversations that it opens.
+    #[must_use]
+    pub fn on_behalf_of(self, backend: Option<&str>) -> Self {
+        Self { backend: backend.map(str::to_owned), ..self }
     }
 
     /// The contact behind these addresses and the conversation that goes on with it. Whoever is not known yet becomes a
@@ -65,9 +74,11 @@ impl<'a> Session<'a> {
             self.vouched(owner, identity, channel).await?;
         }
         let (rules, now) = (&self.directory.rules, self.now);
+        let control = self.backend.clone().or_else(|| rules.control.clone());
         let mut news = Vec::new();
         let draft = self.draft(owner).await?;
-        let (conversation, opened) = draft.converse(owner, channel, now, rules, &mut news);
+        let scene = Scene { channel, control, now, rules };
+        let (conversation, opened) = draft.converse(owner, &scene, &mut news);
         let contact = draft.contact();
         self.news.extend(news);
         Ok(Attribution { contact, owner, conversation, opened })

@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Manifest, Plugins};
-use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
+use super::{Manifest, Plugins, Transport};
+use crate::config::{Channel, HostPattern, Limits, OAuth2, Problem, Secret};
 use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
 const API_BASE: &str = "api_base";
+
+/// A mailbox's adapter holds whole mails and their files: what its calls get at least, enough for mails of 25 MiB.
+const MAIL_MEMORY: usize = 256 << 20;
+const MAIL_OUTPUT: usize = 96 << 20;
+const MAIL_CPU: Duration = Duration::from_secs(5);
 
 /// Everything that a call may use, and nothing of any other channel.
 #[derive(Clone, Debug)]
@@ -26,6 +32,8 @@ pub struct Binding {
     /// `{public_url}/channels/{name}`
     pub url: String,
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that are fetched when they are needed.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// Slots of the manifest and where each may be sent.
     pub slots: BTreeMap<String, Vec<HostPattern>>,
     /// What the operator granted.
@@ -57,17 +65,19 @@ impl Binding {
         key: Secret,
     ) -> Self {
         let settings = manifest.with_defaults(&channel.settings);
+        let limits = limits_of(manifest.transport, limits);
         Self {
             channel: name.to_owned(),
             medium: manifest.medium(&settings).to_owned(),
             country: channel.country,
             url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
             secrets: channel.secrets.clone(),
+            oauth: channel.oauth.clone(),
             slots: slots(manifest, &settings),
             hosts: channel.grants.hosts.clone(),
             channel_key: key,
-            limits: limits.clone(),
-            places: places(limits),
+            places: places(&limits),
+            limits,
             clock: None,
             settings: Value::Object(settings).to_string(),
         }
@@ -82,6 +92,7 @@ impl Binding {
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),
+            oauth: BTreeMap::new(),
             slots: BTreeMap::new(),
             hosts: Vec::new(),
             channel_key: Secret::new(""),
@@ -89,6 +100,19 @@ impl Binding {
             places: places(limits),
             clock: None,
         }
+    }
+}
+
+fn limits_of(transport: Transport, limits: &Limits) -> Limits {
+    let limits = limits.clone();
+    match transport {
+        Transport::Http | Transport::Socket => limits,
+        Transport::Mail => Limits {
+            memory: limits.memory.max(MAIL_MEMORY),
+            output: limits.output.max(MAIL_OUTPUT),
+            cpu: limits.cpu.max(MAIL_CPU),
+            ..limits
+        },
     }
 }
 
@@ -135,13 +159,14 @@ fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>
 
 fn check_slots(name: &str, channel: &Channel, manifest: &Manifest, problems: &mut Vec<Problem>) {
     let path = |slot: &str| format!("channels.{name}.secrets.{slot}");
-    for slot in channel.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+    let given = || channel.secrets.keys().chain(channel.oauth.keys());
+    for slot in given().filter(|slot| !manifest.slots.contains_key(*slot)) {
         let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
         let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
         problems.push(Problem::new(path(slot), None, rule));
     }
     for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
-        if !channel.secrets.contains_key(slot) {
+        if !given().any(|given| given == slot) {
             let rule = format!(
                 "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
                 description.description

@@ -1,12 +1,14 @@
 //! What goes to a plugin and comes back, in the gateway's own types.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::KeptFile;
 use crate::interaction::{AuthorKind, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time};
 
 /// A request to a channel, as it came.
@@ -35,6 +37,15 @@ pub struct Reply {
 pub struct Outcome {
     pub reply: Reply,
     pub happenings: Vec<Happening>,
+    /// Files that were kept meanwhile.
+    pub files: Vec<KeptFile>,
+}
+
+impl Outcome {
+    /// Of a mail that is told like a request: nobody waits for a reply.
+    pub fn of_mail(Received { happenings, files }: Received) -> Self {
+        Self { reply: Reply { status: 200, headers: Vec::new(), body: Vec::new() }, happenings, files }
+    }
 }
 
 /// One thing that happened on a channel.
@@ -107,9 +118,26 @@ pub struct Inbound {
     pub claims: Vec<Identity>,
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
-    pub in_reply_to: Option<String>,
+    /// Ids of what it answers, the nearest first.
+    #[serde(serialize_with = "none_one_or_many")]
+    pub in_reply_to: Vec<String>,
+    /// Further names of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known_as: Vec<String>,
+    /// No person wrote it, but this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<String>,
     pub content: Content,
     pub metadata: Map<String, Value>,
+}
+
+/// Most messages answer one or none.
+fn none_one_or_many<S: Serializer>(ids: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match ids {
+        [] => serializer.serialize_none(),
+        [one] => one.serialize(serializer),
+        many => many.serialize(serializer),
+    }
 }
 
 /// Parts with references to media that are still at the provider.
@@ -174,6 +202,37 @@ pub struct Outbound {
     pub parts: Vec<Part>,
     pub expires_in: Option<Duration>,
     pub metadata: Map<String, Value>,
+    /// Files of ours among the parts, by the address that stands there.
+    pub files: BTreeMap<String, Uuid>,
+}
+
+/// A mail as it lies in a mailbox.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// The same for the same mail, however often it is handed over.
+    pub id: String,
+    pub at: Time,
+    /// RFC 5322.
+    pub raw: Vec<u8>,
+}
+
+/// What happened by a mail.
+#[derive(Clone, Debug, Serialize)]
+pub struct Received {
+    pub happenings: Vec<Happening>,
+    pub files: Vec<KeptFile>,
+}
+
+/// A mail ready for SMTP, checked: no line of it can end the message or begin another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Letter {
+    /// Where bounces go; `None` for nowhere.
+    pub sender: Option<String>,
+    pub recipients: Vec<String>,
+    /// RFC 5322, lines ended by CRLF.
+    #[serde(skip)]
+    pub raw: Vec<u8>,
+    pub external_ids: Vec<String>,
 }
 
 /// What the provider answered to a message.
@@ -181,6 +240,19 @@ pub struct Outbound {
 pub struct Receipt {
     pub external_ids: Vec<String>,
     pub status: Status,
+    /// Further names under which later messages may speak of it; statuses do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Who does not get it, where others do.
+    #[serde(skip)]
+    pub refused: Vec<(Identity, Reason)>,
+}
+
+impl Receipt {
+    /// Without a name.
+    pub fn of(status: Status) -> Self {
+        Self { external_ids: Vec::new(), status, names: Vec::new(), refused: Vec::new() }
+    }
 }
 
 /// Typing or reading, to be shown to the person.
@@ -218,6 +290,8 @@ pub struct SessionState {
 pub struct Step {
     pub state: SessionState,
     pub happenings: Vec<Happening>,
+    /// Files that were kept meanwhile.
+    pub files: Vec<KeptFile>,
     pub frames: Vec<String>,
     pub close: Option<(u16, String)>,
 }

@@ -73,6 +73,19 @@ async fn control_passes_from_one_backend_to_another() {
 }
 
 #[tokio::test]
+async fn who_opens_a_conversation_controls_it() {
+    let stage = Stage::start().await;
+    let to = json!({ "scheme": "tel", "value": "+4930901899" });
+    let message = json!({ "parts": [{ "type": "text", "text": "We have news for you" }] });
+    let body = json!({ "channel": "sms", "to": to, "message": message });
+    let sent = post(&stage.client(DESK_KEY), "/v1/messages", body).await.expect(202).json();
+    let path = format!("/v1/conversations/{}", super::id(&sent["conversation_id"]));
+    assert_eq!(stage.gateway.client().get(&path).await.expect(200).json()["control"], "desk");
+    SMS.sms("SM9", "+4930901899", "which?").send(&stage.gateway.client()).await.expect(200);
+    conversation_of(&stage.desk, "which?").await;
+}
+
+#[tokio::test]
 async fn who_only_listens_is_never_in_control() {
     let stage = Stage::start().await;
     let client = stage.gateway.client();

@@ -3,13 +3,13 @@
 use wasmtime::component::InstancePre;
 use wasmtime::{Result, Store};
 
-use super::{channel, inward, media, outward, session, signals, types};
-use crate::interaction::Identity;
+use super::{channel, inward, letter, mail, media, outward, session, signals, types};
+use crate::interaction::{Identity, ReasonCode};
 use crate::plugin::exchange::{
-    Broken, Download, Failure, Fault, FaultKind, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal,
-    Step,
+    Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Receipt, Received,
+    Request, SessionState, Signal, Step,
 };
-use crate::plugin::host::http::prepare;
+use crate::plugin::host::http::{HttpError, fetch_tokens, prepare};
 use crate::plugin::state::CallState;
 
 /// What can be called: the adapter always, the rest where the component has it.
@@ -18,6 +18,7 @@ pub(in crate::plugin) struct Calls {
     media: Option<media::WithMediaPre<CallState>>,
     signals: Option<signals::WithSignalsPre<CallState>>,
     session: Option<session::WithSessionPre<CallState>>,
+    mail: Option<mail::WithMailPre<CallState>>,
 }
 
 type Answer<T> = Result<std::result::Result<T, Failure>>;
@@ -28,8 +29,20 @@ impl Calls {
             media: media::WithMediaPre::new(pre.clone()).ok(),
             signals: signals::WithSignalsPre::new(pre.clone()).ok(),
             session: session::WithSessionPre::new(pre.clone()).ok(),
+            mail: mail::WithMailPre::new(pre.clone()).ok(),
             channel: channel::ChannelPre::new(pre)?,
         })
+    }
+
+    /// Whether the types of all exports are the contract's.
+    pub(in crate::plugin) async fn fit(&self, store: &mut Store<CallState>) -> Result<()> {
+        let instance = self.channel.instance_pre().instantiate_async(&mut *store).await?;
+        channel::Channel::new(&mut *store, &instance)?;
+        self.media.as_ref().map(|_| media::WithMedia::new(&mut *store, &instance)).transpose()?;
+        self.signals.as_ref().map(|_| signals::WithSignals::new(&mut *store, &instance)).transpose()?;
+        self.session.as_ref().map(|_| session::WithSession::new(&mut *store, &instance)).transpose()?;
+        self.mail.as_ref().map(|_| mail::WithMail::new(&mut *store, &instance)).transpose()?;
+        Ok(())
     }
 
     /// Instantiates once: what fails here fails always.
@@ -47,8 +60,9 @@ impl Calls {
         let context = outward::context(&store.data().binding, 1);
         let country = store.data().binding.country;
         let adapter = instance.omnigate_channel_adapter();
-        let answer = adapter.call_handle_request(store, &context, &outward::request(request)).await?;
-        Ok(checked(answer, |outcome| inward::outcome(outcome, country)))
+        let answer = adapter.call_handle_request(&mut *store, &context, &outward::request(request)).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |outcome| inward::outcome(outcome, country).map(|outcome| Outcome { files, ..outcome })))
     }
 
     pub(in crate::plugin) async fn send(
@@ -59,6 +73,7 @@ impl Calls {
     ) -> Answer<Receipt> {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
+        store.data_mut().readable.clone_from(&message.files);
         let answer =
             instance.omnigate_channel_adapter().call_send(store, &context, &outward::outbound(message)).await?;
         Ok(checked(answer, inward::receipt))
@@ -75,9 +90,15 @@ impl Calls {
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
         let answer = instance.omnigate_channel_media().call_locate(&mut *store, &context, reference).await?;
-        let prepared =
-            |request| prepare(store.data(), inward::guest_request(request)).map(|request| Download { request });
-        Ok(checked(answer, prepared))
+        let request = match answer {
+            Ok(request) => inward::guest_request(request),
+            Err(fault) => return Ok(Err(Failure::Fault(inward::fault(fault)))),
+        };
+        if let Err(error) = fetch_tokens(store.data_mut(), &request).await {
+            return Ok(Err(Failure::Fault(no_token(error))));
+        }
+        let prepared = prepare(store.data(), request).map(|request| Download { request });
+        Ok(prepared.map_err(|rule| Failure::Broken(Broken::Contract(rule))))
     }
 
     pub(in crate::plugin) async fn show(
@@ -102,8 +123,9 @@ impl Calls {
         let context = outward::context(&store.data().binding, 1);
         let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
-        let answer = session.call_open(store, &context, &outward::opening(opening)).await?;
-        Ok(checked(answer, |step| inward::step(step, country)))
+        let answer = session.call_open(&mut *store, &context, &outward::opening(opening)).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -117,8 +139,40 @@ impl Calls {
         let context = outward::context(&store.data().binding, 1);
         let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
-        let answer = session.call_frame(store, &context, &outward::state(state), frame).await?;
-        Ok(checked(answer, |step| inward::step(step, country)))
+        let answer = session.call_frame(&mut *store, &context, &outward::state(state), frame).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
+    }
+
+    pub(in crate::plugin) async fn receive(&self, store: &mut Store<CallState>, mail: Arrived) -> Answer<Received> {
+        let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
+        let answer =
+            instance.omnigate_channel_mail().call_receive(&mut *store, &context, &outward::arrived(mail)).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |events| {
+            inward::happenings(events, country).map(|happenings| Received { happenings, files })
+        }))
+    }
+
+    pub(in crate::plugin) async fn compose(
+        &self,
+        store: &mut Store<CallState>,
+        attempt: u32,
+        message: Outbound,
+        answered: Option<String>,
+    ) -> Answer<Letter> {
+        let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, attempt);
+        let by_id = message.files.values().map(|id| (id.to_string(), *id));
+        store.data_mut().readable.extend(by_id);
+        let message = outward::outbound_with_files(message);
+        let answer =
+            instance.omnigate_channel_mail().call_compose(store, &context, &message, answered.as_ref()).await?;
+        Ok(checked(answer, letter::letter))
     }
 }
 
@@ -128,6 +182,14 @@ fn checked<G, T>(
 ) -> std::result::Result<T, Failure> {
     let answer = answer.map_err(|fault| Failure::Fault(inward::fault(fault)))?;
     check(answer).map_err(|rule| Failure::Broken(Broken::Contract(rule)))
+}
+
+fn no_token(error: HttpError) -> Fault {
+    let (kind, message) = match error {
+        HttpError::Credentials(why) => (FaultKind::Unauthorized, why),
+        _ => (FaultKind::Unavailable, "no token could be fetched".to_owned()),
+    };
+    Fault { kind, message, reason: Some(ReasonCode::Credentials), code: None, retry_after: None }
 }
 
 fn lacks(interface: &str) -> Failure {
