@@ -19,14 +19,15 @@ use crate::config::{Config, Problem, Secret};
 use crate::connectors::{self, Connector, Connectors, Lookups, Memory};
 use crate::customer::Directory;
 use crate::deliver::{
-    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Rendered, Shutdown,
-    Subscriber, Target,
+    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Shutdown, Story, Subscriber,
+    Target,
 };
 use crate::edge::{Edge, Listening};
-use crate::egress::Egress;
+use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
+use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
-use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -46,6 +47,7 @@ pub struct Gateway {
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
     pub lookups: Arc<Lookups>,
+    pub tokens: Arc<Tokens>,
 }
 
 /// Why the gateway does not start.
@@ -83,12 +85,15 @@ impl Gateway {
         let retention = config.store.retention;
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
-        let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
+        let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
+        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
-        let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
+        let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
+        let services =
+            GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, kept_keys(&*store, "channel", config.channels.keys()).await?);
@@ -113,7 +118,7 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, lookups })
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, lookups, tokens })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -129,6 +134,7 @@ impl Gateway {
         let end_of_work = CancellationToken::new();
         let (mut work, mut chores) = (JoinSet::new(), JoinSet::new());
         self.start_deliveries(&end_of_work, &mut work, &mut chores).await?;
+        self.start_mailboxes(&end_of_work, &mut work);
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
@@ -153,9 +159,15 @@ impl Gateway {
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
+            controllers: self.controllers(),
             stop: stop.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let backends = self.config.backends.iter().filter(|(_, backend)| !backend.listen);
+        backends.map(|(name, _)| name.clone()).collect()
     }
 
     async fn start_deliveries(
@@ -174,6 +186,44 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
+        for channel in self.edge.channels.iter() {
+            if let Some(mailbox) = self.mailbox(channel) {
+                work.spawn(mailbox.run(stop.clone()));
+            }
+        }
+    }
+
+    /// Of channels whose adapter has one, and whose settings say where it is.
+    fn mailbox(&self, channel: &Arc<crate::channels::Channel>) -> Option<Mailbox> {
+        let fetching = account(channel)?.imap?;
+        let login = self.login(channel, mail::IMAP_PASSWORD)?;
+        let intake = Intake {
+            channel: channel.clone(),
+            accept: self.edge.accept.clone(),
+            quarantine: self.edge.quarantine.clone(),
+            store: self.store.clone(),
+            retention: self.config.store.retention,
+            bytes_max: self.config.mail.bytes_max,
+        };
+        Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
+    }
+
+    /// Where a channel's letters are handed over.
+    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
+        let server = account(channel)?.smtp?;
+        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
+        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
+    }
+
+    /// A token where there is one, else the password of that slot.
+    fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
+        if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
+            return Some(Login::Token(source.clone(), self.tokens.clone()));
+        }
+        channel.config.secrets.get(slot).cloned().map(Login::Password)
     }
 
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
@@ -214,10 +264,9 @@ impl Gateway {
     }
 
     fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
-        let media = self.edge.media.clone();
-        let render: deliver::Render =
-            Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
-        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
+        let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
+        let story = Arc::new(Story::new(name, backend, media, store, directory));
+        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, story)
             .with_context(|| format!("backends.{name}.secret"))?;
         let target = self.attributed(Arc::new(target));
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, target))
@@ -229,8 +278,8 @@ impl Gateway {
         if connectors.is_empty() {
             return target;
         }
-        let (lookups, directory) = (self.lookups.clone(), self.directory.clone());
-        Arc::new(Attributed { target, connectors, lookups, directory })
+        let (lookups, memory, directory) = (self.lookups.clone(), self.edge.memory.clone(), self.directory.clone());
+        Arc::new(Attributed { target, connectors, lookups, memory, directory })
     }
 
     /// Every interaction of a batch waits for a place of its own.
@@ -252,6 +301,7 @@ impl Gateway {
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
         let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let post = self.post(&channel);
         let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
         let target = ChannelSender {
             channel,
@@ -259,6 +309,8 @@ impl Gateway {
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
             store: self.store.clone(),
+            post,
+            retention: self.config.store.retention,
             attempts_max: self.attempts_max(),
         };
         self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
@@ -288,6 +340,12 @@ impl Gateway {
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
+}
+
+/// The mailbox of a channel, if its adapter has one. Its settings were checked when it was bound.
+fn account(channel: &crate::channels::Channel) -> Option<Account> {
+    let bound = channel.bound().filter(|bound| bound.plugin.manifest().transport == Transport::Mail)?;
+    Account::of(&bound.plugin.manifest().with_defaults(&channel.config.settings)).ok()
 }
 
 /// Loads every plugin; one that is refused is told, and missed only by channels that want it.

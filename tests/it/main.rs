@@ -15,6 +15,8 @@ mod connectors;
 mod crash;
 mod full_disk;
 mod lifecycle;
+mod mail;
 mod media;
 mod outbound;
+mod people;
 mod support;

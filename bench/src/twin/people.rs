@@ -43,7 +43,12 @@ impl Person {
                 identities: identities.to_vec(),
                 attributes: Default::default(),
             },
-            conversation: ConversationRef { id: Uuid::now_v7(), new: true, channels: vec![channel.to_owned()] },
+            conversation: ConversationRef {
+                id: Uuid::now_v7(),
+                new: true,
+                channels: vec![channel.to_owned()],
+                control: None,
+            },
         }
     }
 

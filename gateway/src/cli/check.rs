@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{print, say};
 use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
+use crate::mail;
 use crate::plugin::{self, Checked, Plugins, Refused, Tools};
 
 /// Everything that is wrong, at once; nothing is opened, sent or written.
@@ -43,7 +44,11 @@ fn check_accounts(loaded: &Loaded, plugins: &Plugins) -> Checked {
     let missing = |problem| Checked { problems: vec![problem], warnings: Vec::new() };
     for (name, channel) in &loaded.config.channels {
         add(match plugins.get(&channel.adapter) {
-            Some(plugin) => plugin::check(name, channel, plugin.manifest()),
+            Some(plugin) => {
+                let mut checked = plugin::check(name, channel, plugin.manifest());
+                checked.problems.extend(mail::check(name, channel, plugin.manifest()));
+                checked
+            }
             None => missing(plugin::missing(name, &channel.adapter, plugins)),
         });
     }

@@ -14,10 +14,12 @@ pub(super) fn connector(section: &Section<'_>) -> Option<Connector> {
     let plugin = section.text("plugin", names::name);
     let lookup_timeout =
         section.duration("lookup_timeout", Duration::from_secs(2), Duration::ZERO..=Duration::from_secs(30));
+    let (secrets, oauth) = section.slots("secrets");
     let connector = Connector {
         plugin: String::new(),
         settings: section.json("settings"),
-        secrets: section.secrets("secrets"),
+        secrets,
+        oauth,
         grants: section.table("grants", grants),
         fields: section.table("fields", fields),
         lookup_timeout,

@@ -3,7 +3,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -72,21 +71,6 @@ impl Lookups {
             }
         });
         futures_util::future::join_all(waits).await;
-    }
-
-    /// What all connectors know of a contact, by their names.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn attributes(&self, connectors: &Connectors, contact: Uuid) -> Result<Map<String, Value>, StoreError> {
-        let mut all = Map::new();
-        for connector in connectors.iter() {
-            let known = self.memory.attributes(&connector.name, contact).await?;
-            if !known.is_empty() {
-                all.insert(connector.name.clone(), known.into());
-            }
-        }
-        Ok(all)
     }
 
     /// Begins to ask, or joins who began; `None` where it is of no use now.

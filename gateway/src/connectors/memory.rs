@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Connectors;
 use crate::interaction::Time;
 use crate::plugin::connecting::{Change, Found, News, Note, Notes, Taken};
 use crate::store::{Batch, Entry, Key, Store, StoreError, Write};
@@ -75,6 +76,25 @@ impl Memory {
     /// If the store cannot be read.
     pub async fn attributes(&self, connector: &str, contact: Uuid) -> Result<Map<String, Value>, StoreError> {
         Ok(self.kept(connector, contact).await?.0.attributes)
+    }
+
+    /// What all CRMs say of a contact, by connector; those that say nothing are left out.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn all_attributes(
+        &self,
+        connectors: &Connectors,
+        contact: Uuid,
+    ) -> Result<Map<String, Value>, StoreError> {
+        let mut all = Map::new();
+        for connector in connectors.iter() {
+            let known = self.attributes(&connector.name, contact).await?;
+            if !known.is_empty() {
+                all.insert(connector.name.clone(), known.into());
+            }
+        }
+        Ok(all)
     }
 
     /// Notes what came of an interaction. Durable when it returns.

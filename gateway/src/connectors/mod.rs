@@ -18,7 +18,7 @@ pub use lookups::Lookups;
 pub(crate) use lookups::person;
 pub use memory::{Memory, Subject};
 
-use crate::channels::{ChannelState, StateCell, StateInfo};
+use crate::channels::{ChannelState, Leg, StateCell, StateInfo};
 use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::Kind;
 use crate::plugin::{self, Binding, Plugin, Plugins};
@@ -151,7 +151,7 @@ impl Connector {
 
     /// Notes how it is; tells whether that is news.
     pub fn set_state(&self, state: ChannelState, why: Option<String>) -> bool {
-        let is_news = self.state.set(state, why.clone());
+        let is_news = self.state.set(Leg::Sending, state, why.clone());
         if is_news {
             tracing::info!(connector = self.name, state = state.as_str(), why, "the connector's state changed");
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::target::{Attempt, Outcome, Scope, Target};
-use crate::connectors::{Connectors, Lookups};
+use crate::connectors::{Connectors, Lookups, Memory};
 use crate::customer::Directory;
 use crate::interaction::Event;
 use crate::store::{Record, StoreError};
@@ -15,6 +15,7 @@ pub struct Attributed {
     pub target: Arc<dyn Target>,
     pub connectors: Arc<Connectors>,
     pub lookups: Arc<Lookups>,
+    pub memory: Arc<Memory>,
     pub directory: Arc<Directory>,
 }
 
@@ -41,7 +42,7 @@ impl Attributed {
         if let Some(conversation) = event.data.conversation.as_ref().filter(|conversation| conversation.new) {
             self.lookups.wait(conversation.id, contact, event.data.received_at).await;
         }
-        let attributes = self.lookups.attributes(&self.connectors, contact).await?;
+        let attributes = self.memory.all_attributes(&self.connectors, contact).await?;
         let Some(told) = event.data.contact.as_mut().filter(|_| !attributes.is_empty()) else { return Ok(None) };
         told.attributes = attributes;
         let body = serde_json::to_vec(&event).map_err(|error| corrupt(record, &error))?;
