@@ -126,7 +126,8 @@ async fn a_crm_that_never_answers_delays_no_backend() {
     assert_eq!(first.event["data"]["contact"].get("attributes"), None);
     backend.wait_for_text("message 2").await;
     let shown = gateway.client().get("/v1/connectors/crm").await.expect(200).json();
-    assert_eq!((&shown["counts"]["taken"], &shown["counts"]["lookups_late"]), (&json!(0), &json!(1)), "{shown}");
+    assert_eq!(shown["counts"]["taken"], 0, "{shown}");
+    assert!(shown["counts"]["lookups_late"].as_u64() >= Some(1), "{shown}");
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ fn connector_binding(case: &Case, plugin: &Plugin, peer: &Peer, path: &Path, lim
         plugin: plugin.manifest().id.clone(),
         settings: serde_json::from_str(&settings).unwrap(),
         secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
+        oauth: BTreeMap::new(),
         grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
         fields: config::Fields { read: case.fields.read.clone(), write: case.fields.write.clone() },
         lookup_timeout: Duration::from_secs(2),
