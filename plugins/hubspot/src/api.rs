@@ -192,7 +192,7 @@ impl Api {
         }
         let refusal: Refusal = from_slice(&response.body).unwrap_or_default();
         let refusal = Refusal { status: response.status, retry_after_ms: response.retry_after_ms(), ..refusal };
-        Err(Refused::Answer(refusal))
+        Err(Refused::Answer(Box::new(refusal)))
     }
 }
 
@@ -200,7 +200,7 @@ impl Api {
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// HubSpot says so.
-    Answer(Refusal),
+    Answer(Box<Refusal>),
     /// There was no answer, or none that can be read.
     Fault(Fault),
 }
@@ -209,7 +209,7 @@ impl Refused {
     /// The request itself is not as it must be: another one may be.
     pub(crate) fn invalid(self) -> Result<Refusal, Fault> {
         match self {
-            Self::Answer(refusal) if refusal.is_about_content() => Ok(refusal),
+            Self::Answer(refusal) if refusal.is_about_content() => Ok(*refusal),
             refused => Err(refused.into()),
         }
     }

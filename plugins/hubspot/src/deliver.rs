@@ -13,6 +13,8 @@ use crate::event::{Event, Task};
 use crate::tickets;
 
 type Answer = Result<Taken, Fault>;
+/// What is written, by our ids.
+type Records = [(String, Properties)];
 
 /// One interaction on its way.
 struct Work<'a> {
@@ -151,15 +153,12 @@ fn change(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn refer(records: &[(String, Properties)]) -> impl Iterator<Item = (&str, &Properties)> {
+fn refer(records: &Records) -> impl Iterator<Item = (&str, &Properties)> {
     records.iter().map(|(id, properties)| (id.as_str(), properties))
 }
 
 /// HubSpot refuses a whole batch for one bad record: the halves tell which.
-fn write_all(
-    write: &dyn Fn(&[(String, Properties)]) -> Result<Batch, Refused>,
-    records: &[(String, Properties)],
-) -> Result<Batch, Fault> {
+fn write_all(write: &dyn Fn(&Records) -> Result<Batch, Refused>, records: &Records) -> Result<Batch, Fault> {
     if records.is_empty() {
         return Ok(Batch::default());
     }
@@ -256,7 +255,7 @@ fn bind(api: &Api, from: &str, to: &str, pairs: &[(String, String)]) -> Result<V
     }
     let errors = match api.associate(from, to, pairs) {
         Ok(batch) => batch.errors,
-        Err(Refused::Answer(refusal)) if refusal.is_missing() => vec![refusal],
+        Err(Refused::Answer(refusal)) if refusal.is_missing() => vec![*refusal],
         Err(refused) => vec![refused.invalid()?],
     };
     let named = |id: &str| errors.iter().any(|refusal| refusal.speaks_of(id));
