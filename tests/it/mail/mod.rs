@@ -1,5 +1,6 @@
 //! Mailboxes: a real Dovecot and a real Postfix, each with a configuration and ports of its own.
 
+mod checking;
 #[path = "../../support/dovecot.rs"]
 mod dovecot;
 mod fetching;
