@@ -59,7 +59,13 @@ type Answer<T> = Result<T, Broken>;
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
-        Self::Link(format!("the mailbox cannot be reached: {}", error.kind()))
+        let inner = error.get_ref();
+        Self::Link(match inner {
+            Some(inner) if inner.is::<rustls::Error>() => "there is no trusted connection to the mailbox".into(),
+            // Our own words.
+            Some(inner) if error.kind() == io::ErrorKind::Other => inner.to_string(),
+            _ => format!("the mailbox cannot be reached: {}", error.kind()),
+        })
     }
 }
 
@@ -236,6 +242,15 @@ impl Session {
             return Ok(());
         }
         self.allowance.set(ANSWER_MAX);
+        self.put(uids, after).map_err(|error| match error {
+            imap::Error::No(_) => {
+                Broken::Link("mails that were taken cannot be marked or moved: see imap.after".into())
+            }
+            error => error.into(),
+        })
+    }
+
+    fn put(&mut self, uids: &[u32], after: &After) -> imap::Result<()> {
         match after {
             After::Keep => {}
             After::Seen => drop(self.imap.uid_store(set(uids), "+FLAGS.SILENT (\\Seen)")?),

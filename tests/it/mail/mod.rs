@@ -4,6 +4,7 @@ mod checking;
 #[path = "../../support/dovecot.rs"]
 mod dovecot;
 mod fetching;
+mod flooding;
 mod loops;
 mod oauth;
 mod postfix;
