@@ -16,7 +16,7 @@ use crate::accept::{self, Accept};
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{
     self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
 };
@@ -24,6 +24,7 @@ use crate::edge::{Edge, Listening};
 use crate::egress::Egress;
 use crate::interaction::Time;
 use crate::media::{self, Media};
+use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub plugins: Arc<Plugins>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
 }
@@ -81,7 +84,10 @@ impl Gateway {
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
+        let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
+        let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
+        let (people, will) = (directory.clone(), consents.clone());
+        let accept = Arc::new(Accept::new(store.clone(), people, will, media.clone(), base, retention));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
@@ -103,7 +109,7 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress })
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, consents, permits, deliveries, egress })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -123,6 +129,8 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        let accept = self.edge.accept.clone();
+        chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
         crate::edge::serve(listening, &self.config.server, self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -141,6 +149,8 @@ impl Gateway {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
             directory: self.directory.clone(),
+            consents: self.consents.clone(),
+            permits: self.permits.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
@@ -219,6 +229,7 @@ impl Gateway {
             accept: self.edge.accept.clone(),
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
+            permits: self.permits.clone(),
             store: self.store.clone(),
             attempts_max: self.attempts_max(),
         };

@@ -15,5 +15,6 @@ pub mod edge;
 pub mod egress;
 pub mod interaction;
 pub mod media;
+pub mod outbound;
 pub mod plugin;
 pub mod store;

@@ -88,6 +88,7 @@ impl Bench {
                 .into(),
             grants: config::Grants { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect() },
             on_uncertain: config::OnUncertain::Resend,
+            keywords: None,
             concurrency: 1,
         };
         let (manifest, url) = (self.plugin.manifest(), "https://gate.example".parse().unwrap());

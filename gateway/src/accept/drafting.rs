@@ -3,6 +3,7 @@ use uuid::Uuid;
 
 use super::envelope::{attributed, blank, by_contact, event, with_message};
 use super::happened::Scene;
+use super::will::{Told, Word};
 use super::{Accept, external_key};
 use crate::customer::{Attribution, LastInbound, Session};
 use crate::interaction::{Author, AuthorKind, Direction, Identity, Interaction, Kind, Message, Part, Time};
@@ -12,11 +13,13 @@ use crate::store::{DedupeKey, NewEvent, StoreError, Write};
 
 /// One commit in the making: happenings become events, people are found or made.
 pub(super) struct Drafting<'a> {
-    accept: &'a Accept,
-    scene: &'a Scene<'a>,
+    pub(super) accept: &'a Accept,
+    pub(super) scene: &'a Scene<'a>,
     pub(super) session: Session<'a>,
     pub(super) events: Vec<NewEvent>,
     pub(super) writes: Vec<Write>,
+    /// Said by people, and not by their provider.
+    pub(super) words: Vec<Word>,
     /// The next event speaks of files that must be fetched.
     fetch: bool,
 }
@@ -26,7 +29,7 @@ type Drafted<T = ()> = Result<T, StoreError>;
 impl<'a> Drafting<'a> {
     pub(super) fn new(accept: &'a Accept, scene: &'a Scene<'a>) -> Self {
         let session = accept.directory.session(scene.now);
-        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false }
+        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), words: Vec::new(), fetch: false }
     }
 
     /// Whether there is nothing but events to write.
@@ -51,9 +54,8 @@ impl<'a> Drafting<'a> {
             }
             Happening::Typing { sender, on } => self.typing(sender, *on).await,
             Happening::Consent { id, sender, at, granted, category, evidence } => {
-                let data = self.of(sender, *at).await?;
-                let detail = json!({ "granted": granted, "category": category, "evidence": evidence });
-                self.push_detail(Kind::ContactConsent, data, Some(id), detail)
+                let (category, evidence) = (category.as_deref(), evidence.as_deref());
+                self.consent(Told { id, sender, at: *at, granted: *granted, category, evidence }).await
             }
             Happening::IdentityChange { id, previous, current, at } => {
                 self.identity_change(id, previous, current, *at).await
@@ -74,7 +76,12 @@ impl<'a> Drafting<'a> {
         let (from, external_id) = (message.sender.clone(), Some(message.id.clone()));
         self.session
             .note_inbound(attribution.contact.id, LastInbound { channel: channel.name.clone(), from, external_id });
-        let data = by_contact(channel, &attribution, message.sender.clone(), message.at, self.scene.now);
+        let mut data = by_contact(channel, &attribution, message.sender.clone(), message.at, self.scene.now);
+        self.note_word(message);
+        if let Some((answer, question)) = self.answer(message).await? {
+            data.in_reply_to = Some(question);
+            return self.push_message(Kind::MessageReceived, data, &answer).await;
+        }
         self.push_message(Kind::MessageReceived, data, message).await
     }
 
@@ -151,7 +158,7 @@ impl<'a> Drafting<'a> {
     }
 
     /// Something that a person did.
-    async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
+    pub(super) async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
         let attribution = self.attribution(sender).await?;
         Ok(by_contact(self.scene.channel, &attribution, sender.clone(), at, self.scene.now))
     }
@@ -186,7 +193,13 @@ impl<'a> Drafting<'a> {
         Ok(())
     }
 
-    fn push_detail(&mut self, kind: Kind, mut data: Interaction, id: Option<&str>, detail: Value) -> Drafted {
+    pub(super) fn push_detail(
+        &mut self,
+        kind: Kind,
+        mut data: Interaction,
+        id: Option<&str>,
+        detail: Value,
+    ) -> Drafted {
         data.detail = Some(detail);
         self.push(kind, data, id);
         Ok(())

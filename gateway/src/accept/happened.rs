@@ -86,6 +86,7 @@ impl Accept {
         for happening in happenings {
             drafting.add(happening).await?;
         }
+        drafting.finish().await?;
         Ok(drafting)
     }
 

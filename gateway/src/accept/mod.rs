@@ -4,10 +4,13 @@
 
 mod drafting;
 mod envelope;
+mod fallback;
 mod happened;
 mod messages;
 mod status;
 mod submit;
+mod ways;
+mod will;
 
 use std::sync::Arc;
 
@@ -16,10 +19,13 @@ use uuid::Uuid;
 
 pub use envelope::{Trace, channel_lane};
 pub use happened::Accepted;
-pub use messages::MessageState;
-pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
+pub use messages::{MessageState, Step};
+pub use status::Report;
+pub use submit::{Addressed, Chosen, Idempotency, Submission, SubmitError, Submitted, target};
+pub use ways::{Fallback, Way};
+pub use will::Will;
 
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::store::{Store, StoreError};
 
@@ -30,6 +36,7 @@ const ROUNDS_MAX: usize = 32;
 pub struct Accept {
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
+    consents: Arc<Consents>,
     media: Arc<Media>,
     schema_url: String,
     retention: std::time::Duration,
@@ -40,12 +47,13 @@ impl Accept {
     pub fn new(
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
+        consents: Arc<Consents>,
         media: Arc<Media>,
         public_url: &str,
         retention: std::time::Duration,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
-        Self { store, directory, media, schema_url, retention }
+        Self { store, directory, consents, media, schema_url, retention }
     }
 
     /// Somebody was faster: forgets what was read, and allows another round unless there were too many.

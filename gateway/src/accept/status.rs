@@ -2,31 +2,44 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::envelope::{blank, event};
-use super::messages::MessageState;
+use super::fallback::due_write;
+use super::messages::{MessageState, Turn};
 use super::{Accept, Rounds, Trace, external_key, id_value};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Reason, Status,
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Loss, Reason, Status,
     StatusChange, Time,
 };
 use crate::plugin::exchange::StatusReport;
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
 
+/// A turn of a message, and what made it.
+pub(super) struct Turned<'a> {
+    pub(super) index: usize,
+    pub(super) turn: Turn,
+    pub(super) change: &'a StatusChange,
+    pub(super) external: Option<&'a str>,
+}
+
+/// What a channel made of a message.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub external_ids: Vec<String>,
+    pub change: StatusChange,
+    /// What the channel could not carry, where it was sent.
+    pub loss: Option<Vec<Loss>>,
+}
+
 impl Accept {
-    /// Notes what a channel made of a message: the provider's ids and how far it is.
+    /// Notes what a channel made of a message: the provider's ids and how far it is. Tells whether the message goes on by
+    /// another channel because of it.
     ///
     /// # Errors
     /// As the store's commit.
-    pub async fn sent(
-        &self,
-        channel: &ChannelRef,
-        id: Uuid,
-        external_ids: &[String],
-        change: StatusChange,
-    ) -> Result<(), StoreError> {
+    pub async fn sent(&self, channel: &str, id: Uuid, report: &Report) -> Result<bool, StoreError> {
         let trace = Trace::from_header(None);
         let mut rounds = Rounds::default();
         loop {
-            match self.note_sent(channel, id, external_ids, &change, &trace).await {
+            match self.note_sent(channel, id, report, &trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return decided,
             }
@@ -45,31 +58,46 @@ impl Accept {
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
-    async fn note_sent(
-        &self,
-        channel: &ChannelRef,
-        id: Uuid,
-        external_ids: &[String],
-        change: &StatusChange,
-        trace: &Trace,
-    ) -> Result<(), StoreError> {
-        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
+    async fn note_sent(&self, channel: &str, id: Uuid, report: &Report, trace: &Trace) -> Result<bool, StoreError> {
+        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
+        let Some(index) = state.way_by(channel) else { return Ok(false) };
         let mut batch = Batch::default();
-        for external in external_ids.iter().filter(|external| !external.is_empty()) {
-            if !state.external_ids.contains(external) {
-                state.external_ids.push(external.clone());
+        let way = &mut state.ways[index];
+        for external in report.external_ids.iter().filter(|external| !external.is_empty()) {
+            if !way.external_ids.contains(external) {
+                way.external_ids.push(external.clone());
             }
-            batch.writes.push(self.external_write(&channel.name, external, id));
+            batch.writes.push(self.external_write(channel, external, id));
         }
-        if state.status == Status::Failed && change.status != Status::Failed {
-            // Somebody retried what had been given up: its life begins again.
-            state.status = Status::Queued;
+        way.loss = report.loss.clone().unwrap_or(std::mem::take(&mut way.loss));
+        if !report.change.status.is_failure() {
+            state.revive(index);
         }
-        if state.advance(None, change) {
-            batch.events.push(self.status_event(channel, &state, change, trace, None));
-        }
+        let turn = state.advance(index, None, &report.change, Time::now());
+        self.turned(&mut batch, &state, Turned { index, turn, change: &report.change, external: None }, trace);
         batch.writes.push(self.state_write(&state, Some(&entry)));
-        self.store.commit(batch).await.map(drop)
+        self.store.commit(batch).await?;
+        Ok(turn == Turn::GoesOn)
+    }
+
+    /// The events of a turn, and the clock of the way that it led to.
+    pub(super) fn turned(&self, batch: &mut Batch, state: &MessageState, turned: Turned<'_>, trace: &Trace) {
+        let Turned { index, turn, change, external } = turned;
+        if turn != Turn::Nothing {
+            batch.events.push(self.status_event(state, index, change, trace, external, None));
+        }
+        if turn == Turn::GoesOn {
+            self.going_on(batch, state, trace);
+        }
+    }
+
+    /// The last way begins: the event is what its channel sends.
+    pub(super) fn going_on(&self, batch: &mut Batch, state: &MessageState, trace: &Trace) {
+        let index = state.ways.len() - 1;
+        let target = super::target(&state.ways[index].channel.name);
+        let change = StatusChange { status: Status::Queued, at: Time::now(), reason: None };
+        batch.events.push(self.status_event(state, index, &change, trace, None, Some(target)));
+        batch.writes.extend(due_write(state));
     }
 
     /// Takes a provider's receipt. Tells whether it was news.
@@ -86,24 +114,24 @@ impl Accept {
             return self.unmatched(channel, report, &change, trace, now).await;
         };
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
-        if state.channel != channel.name {
-            return Ok(false);
-        }
-        let mut writes = Vec::new();
-        if let Some(external) = report.external_id.as_ref().filter(|external| !state.external_ids.contains(external)) {
+        let Some(index) = state.way_by(&channel.name) else { return Ok(false) };
+        let mut batch = Batch::default();
+        let way = &mut state.ways[index];
+        if let Some(external) = report.external_id.as_ref().filter(|external| !way.external_ids.contains(external)) {
             // The receipt was faster than the answer to the request that sent it.
-            state.external_ids.push(external.clone());
-            writes.push(self.external_write(&channel.name, external, id));
+            way.external_ids.push(external.clone());
+            batch.writes.push(self.external_write(&channel.name, external, id));
         }
-        let pieces = state.pieces.clone();
-        let is_news = state.advance(report.external_id.as_deref(), &change);
-        if !is_news && writes.is_empty() && pieces == state.pieces {
+        let pieces = way.pieces.clone();
+        let external = report.external_id.as_deref();
+        let turn = state.advance(index, external, &change, now);
+        if turn == Turn::Nothing && batch.writes.is_empty() && pieces == state.ways[index].pieces {
             return Ok(false);
         }
-        let events = is_news.then(|| self.status_event(channel, &state, &change, trace, report.external_id.as_deref()));
-        writes.push(self.state_write(&state, Some(&entry)));
-        self.store.commit(Batch { events: events.into_iter().collect(), writes, ..Batch::default() }).await?;
-        Ok(is_news)
+        self.turned(&mut batch, &state, Turned { index, turn, change: &change, external }, trace);
+        batch.writes.push(self.state_write(&state, Some(&entry)));
+        self.store.commit(batch).await?;
+        Ok(turn != Turn::Nothing)
     }
 
     async fn message_of_report(&self, channel: &str, report: &StatusReport) -> Result<Option<Uuid>, StoreError> {
@@ -136,24 +164,27 @@ impl Accept {
         Ok(matches!(committed.events.first(), Some(Appended::New { .. })))
     }
 
+    /// `target`: who must do something because of it.
     fn status_event(
         &self,
-        channel: &ChannelRef,
         state: &MessageState,
+        index: usize,
         change: &StatusChange,
         trace: &Trace,
         external: Option<&str>,
+        target: Option<String>,
     ) -> NewEvent {
-        let now = Time::now();
-        let mut data = blank(channel, Direction::Outbound, change.at, now);
-        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![state.to.clone()] });
-        data.conversation =
-            Some(ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()] });
+        let (way, now) = (&state.ways[index], Time::now());
+        let mut data = blank(&way.channel, Direction::Outbound, change.at, now);
+        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![way.to.clone()] });
+        let channels = state.ways.iter().map(|way| way.channel.name.clone()).collect();
+        data.conversation = Some(ConversationRef { id: state.conversation, new: false, channels });
         data.author = Author { kind: AuthorKind::System, name: None };
-        data.to = vec![state.to.clone()];
-        data.external_ids = external.map_or_else(|| state.external_ids.clone(), |external| vec![external.to_owned()]);
+        data.to = vec![way.to.clone()];
+        data.external_ids = external.map_or_else(|| way.external_ids.clone(), |external| vec![external.to_owned()]);
+        data.detail = Some(way.told());
         fill(&mut data, Some(state.id), &StatusChange { status: state.status, ..change.clone() });
-        event(Kind::MessageStatus, data, &self.schema_url, trace, None, None)
+        event(Kind::MessageStatus, data, &self.schema_url, trace, None, target)
     }
 
     pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
@@ -171,6 +202,13 @@ fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
     data.status = Some(change.status);
     data.is_final = Some(change.status.is_final());
     data.reason.clone_from(&change.reason);
+}
+
+/// A change and no more.
+impl From<StatusChange> for Report {
+    fn from(change: StatusChange) -> Self {
+        Self { external_ids: Vec::new(), change, loss: None }
+    }
 }
 
 /// A change without a reason.

@@ -2,24 +2,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::envelope::{attributed, event, with_message};
-use super::messages::MessageState;
+use super::fallback::due_write;
+use super::messages::{MessageState, Step};
+use super::ways::{Fallback, Way};
 use super::{Accept, Rounds, Trace};
 use crate::customer::Attribution;
-use crate::interaction::{Author, ChannelRef, Direction, Event, Identity, Kind, Message, Status, StatusChange, Time};
+use crate::interaction::{
+    Author, Category, ChannelRef, Direction, Event, Identity, Kind, Loss, Message, PassedOver, Status, StatusChange,
+    Time, Why,
+};
 use crate::store::{Batch, Key, StoreError, Write};
 
 /// How long an idempotency key is remembered.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
-/// A message that somebody wants to be sent; its channel and its abilities were checked.
+/// A message that somebody wants to be sent; its way was chosen and checked.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    pub channel: ChannelRef,
-    pub to: Identity,
+    pub way: Chosen,
+    /// Ways after that one, the first to be taken first.
+    pub fallback: Vec<Fallback>,
+    pub category: Category,
     pub author: Author,
     pub message: Message,
     pub in_reply_to: Option<Uuid>,
@@ -27,6 +34,18 @@ pub struct Submission {
     pub metadata: Map<String, Value>,
     pub idempotency: Option<Idempotency>,
     pub trace: Trace,
+}
+
+/// The way that a message takes first.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    pub channel: ChannelRef,
+    pub to: Identity,
+    pub why: Why,
+    pub passed_over: Vec<PassedOver>,
+    pub loss: Vec<Loss>,
+    /// Whether the channel tells of deliveries.
+    pub tells_delivery: bool,
 }
 
 /// What makes a repeated request the same request.
@@ -46,8 +65,12 @@ pub struct Submitted {
     pub status: Status,
     pub conversation_id: Uuid,
     pub contact_id: Uuid,
-    /// What the channel cannot carry, in words; nothing yet is sent at a loss.
-    pub loss: Vec<String>,
+    /// The channel that it goes by, and why.
+    pub via: String,
+    pub why: Why,
+    pub passed_over: Vec<PassedOver>,
+    /// What the channel cannot carry.
+    pub loss: Vec<Loss>,
 }
 
 /// Whom a message without `to` goes to.
@@ -82,7 +105,7 @@ impl Accept {
     pub async fn submit(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
         let mut rounds = Rounds::default();
         loop {
-            if let Some(answer) = self.remembered(submission).await? {
+            if let Some(answer) = self.remembered(submission.idempotency.as_ref()).await? {
                 return Ok(answer);
             }
             match self.append_submission(submission).await {
@@ -95,7 +118,7 @@ impl Accept {
     async fn append_submission(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
         let now = Time::now();
         let mut session = self.directory.session(now);
-        let attribution = session.attribute(&[&submission.to], &submission.channel.name).await?;
+        let attribution = session.attribute(&[&submission.way.to], &submission.way.channel.name).await?;
         if let Some(reply) = submission.in_reply_to {
             self.check_reply(reply, attribution.contact.id).await?;
         }
@@ -105,11 +128,15 @@ impl Accept {
             status: Status::Queued,
             conversation_id: attribution.conversation.id,
             contact_id: attribution.contact.id,
-            loss: Vec::new(),
+            via: submission.way.channel.name.clone(),
+            why: submission.way.why,
+            passed_over: submission.way.passed_over.clone(),
+            loss: submission.way.loss.clone(),
         };
         let mut writes = session.writes();
         let people = writes.len();
         writes.push(self.state_write(&state, None));
+        writes.extend(due_write(&state));
         writes.extend(submission.idempotency.as_ref().map(|idempotency| idempotency.write(&answer, now)));
         let committed = self.store.commit(Batch { events: vec![new_event], writes, ..Batch::default() }).await?;
         session.committed(&committed.versions[..people]);
@@ -122,32 +149,41 @@ impl Accept {
         attribution: &Attribution,
         now: Time,
     ) -> (crate::store::NewEvent, MessageState) {
-        let mut data = attributed(&submission.channel, attribution, Direction::Outbound, now, now);
+        let way = &submission.way;
+        let mut data = attributed(&way.channel, attribution, Direction::Outbound, now, now);
         data.author = submission.author.clone();
-        data.to = vec![submission.to.clone()];
+        data.to = vec![way.to.clone()];
         data.in_reply_to = submission.in_reply_to;
         data.metadata.clone_from(&submission.metadata);
+        let begun = Way::begin(way.channel.clone(), way.to.clone(), way.why, way.loss.clone(), way.tells_delivery, now);
+        let mut told = begun.told();
+        told["category"] = json!(submission.category);
+        data.detail = Some(told);
         let data = with_message(data, submission.message.clone());
-        let target = Some(target(&submission.channel.name));
+        let target = Some(target(&way.channel.name));
         let event = event(Kind::MessageSubmitted, data, &self.schema_url, &submission.trace, None, target);
+        let change = StatusChange { status: Status::Queued, at: now, reason: None };
         let state = MessageState {
             id: event.id,
-            channel: submission.channel.name.clone(),
             contact: attribution.contact.id,
             conversation: attribution.conversation.id,
-            to: submission.to.clone(),
+            category: submission.category,
             status: Status::Queued,
             reason: None,
-            history: vec![StatusChange { status: Status::Queued, at: now, reason: None }],
-            external_ids: Vec::new(),
+            history: vec![Step { channel: way.channel.name.clone(), change }],
+            ways: vec![begun],
+            fallback: submission.fallback.clone(),
             expires_at: submission.expires_in.map(|left| now.plus(left)),
-            pieces: std::collections::BTreeMap::new(),
         };
         (event, state)
     }
 
-    async fn remembered(&self, submission: &Submission) -> Result<Option<Submitted>, SubmitError> {
-        let Some(idempotency) = &submission.idempotency else { return Ok(None) };
+    /// The answer to the same request, if it came before.
+    ///
+    /// # Errors
+    /// [`SubmitError::KeyReused`] if the key belongs to another request.
+    pub async fn remembered(&self, idempotency: Option<&Idempotency>) -> Result<Option<Submitted>, SubmitError> {
+        let Some(idempotency) = idempotency else { return Ok(None) };
         let Some(entry) = self.store.get(&idempotency.store_key()).await? else { return Ok(None) };
         let remembered: Remembered = serde_json::from_slice(&entry.value)
             .map_err(|error| StoreError::Corrupt(format!("idempotency: {error}")))?;

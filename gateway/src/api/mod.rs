@@ -2,12 +2,13 @@
 //!
 //! Knows HTTP and the other rooms' doors; neither SQL nor plugins' wire types.
 
-mod abilities;
 mod answer;
 mod attachments;
 mod auth;
 mod backends;
 mod channels;
+mod choice;
+mod consent;
 mod contacts;
 mod conversations;
 mod dead_letters;
@@ -21,7 +22,9 @@ mod media;
 mod messages;
 mod metrics;
 mod outgoing;
+mod preferences;
 mod recipient;
+mod refusals;
 mod signals;
 
 use std::sync::Arc;
@@ -36,9 +39,10 @@ use tokio_util::sync::CancellationToken;
 pub use auth::Keys;
 
 use crate::config::Scope;
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
+use crate::outbound::Permits;
 use crate::store::Store;
 
 /// What the API works with.
@@ -46,6 +50,8 @@ pub struct Api {
     pub keys: Keys,
     pub store: Arc<dyn Store>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     /// Channels, media, quarantine, and the way into the log.
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
@@ -99,6 +105,8 @@ fn for_contacts() -> Routes {
         .route("/v1/contacts", get(contacts::find))
         .route("/v1/contacts/{id}", get(contacts::show))
         .route("/v1/contacts/{id}/timeline", get(contacts::timeline))
+        .route("/v1/contacts/{id}/preferences", get(preferences::show).put(preferences::keep))
+        .route("/v1/contacts/{id}/consent", get(consent::show).put(consent::decide))
         .route("/v1/conversations/{id}", get(conversations::show))
 }
 

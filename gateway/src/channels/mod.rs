@@ -19,7 +19,7 @@ pub use state::{ChannelState, Counters, StateInfo};
 
 use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::ChannelRef;
-use crate::plugin::{self, Binding, Plugin, Plugins};
+use crate::plugin::{self, Binding, Capabilities, Plugin, Plugins};
 use state::StateCell;
 pub(crate) use state::{count, count_by};
 
@@ -39,6 +39,8 @@ pub struct Bound {
     pub plugin: Arc<Plugin>,
     pub binding: Arc<Binding>,
     pub reference: ChannelRef,
+    /// With the medium that the settings chose.
+    pub abilities: Capabilities,
 }
 
 /// All channels.
@@ -106,7 +108,9 @@ impl Channels {
             medium: binding.medium.clone(),
             adapter: channel.config.adapter.clone(),
         };
-        Bound { plugin, binding: Arc::new(binding), reference }
+        let manifest = plugin.manifest();
+        let abilities = manifest.abilities(&manifest.with_defaults(&channel.config.settings)).clone();
+        Bound { plugin, binding: Arc::new(binding), reference, abilities }
     }
 }
 

@@ -7,6 +7,7 @@ mod identity;
 mod part;
 mod status;
 mod time;
+mod way;
 
 pub use event::{
     Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, Interaction, Kind, Message,
@@ -15,3 +16,4 @@ pub use identity::{Identity, InvalidIdentity};
 pub use part::{ChoiceOption, ChoicesStyle, MediaKind, Part};
 pub use status::{Reason, ReasonCode, Status, StatusChange};
 pub use time::Time;
+pub use way::{Category, Loss, PassedOver, Trigger, Why};
