@@ -48,6 +48,31 @@ pub struct Chosen {
     pub tells_delivery: bool,
 }
 
+impl Chosen {
+    fn begin(&self, now: Time) -> Way {
+        Way::begin(self.channel.clone(), self.to.clone(), self.why, self.loss.clone(), self.tells_delivery, now)
+    }
+}
+
+impl Submission {
+    /// How far it is when it begins.
+    fn state(&self, id: Uuid, attribution: &Attribution, begun: Way, now: Time) -> MessageState {
+        let change = StatusChange { status: Status::Queued, at: now, reason: None };
+        MessageState {
+            id,
+            contact: attribution.contact.id,
+            conversation: attribution.conversation.id,
+            category: self.category,
+            status: Status::Queued,
+            reason: None,
+            history: vec![Step { channel: begun.channel.name.clone(), change }],
+            ways: vec![begun],
+            fallback: self.fallback.clone(),
+            expires_at: self.expires_in.map(|left| now.plus(left)),
+        }
+    }
+}
+
 /// What makes a repeated request the same request.
 #[derive(Clone, Debug)]
 pub struct Idempotency {
@@ -149,32 +174,19 @@ impl Accept {
         attribution: &Attribution,
         now: Time,
     ) -> (crate::store::NewEvent, MessageState) {
-        let way = &submission.way;
-        let mut data = attributed(&way.channel, attribution, Direction::Outbound, now, now);
+        let begun = submission.way.begin(now);
+        let mut data = attributed(&begun.channel, attribution, Direction::Outbound, now, now);
         data.author = submission.author.clone();
-        data.to = vec![way.to.clone()];
+        data.to = vec![begun.to.clone()];
         data.in_reply_to = submission.in_reply_to;
         data.metadata.clone_from(&submission.metadata);
-        let begun = Way::begin(way.channel.clone(), way.to.clone(), way.why, way.loss.clone(), way.tells_delivery, now);
         let mut told = begun.told();
         told["category"] = json!(submission.category);
         data.detail = Some(told);
         let data = with_message(data, submission.message.clone());
-        let target = Some(target(&way.channel.name));
+        let target = Some(target(&begun.channel.name));
         let event = event(Kind::MessageSubmitted, data, &self.schema_url, &submission.trace, None, target);
-        let change = StatusChange { status: Status::Queued, at: now, reason: None };
-        let state = MessageState {
-            id: event.id,
-            contact: attribution.contact.id,
-            conversation: attribution.conversation.id,
-            category: submission.category,
-            status: Status::Queued,
-            reason: None,
-            history: vec![Step { channel: way.channel.name.clone(), change }],
-            ways: vec![begun],
-            fallback: submission.fallback.clone(),
-            expires_at: submission.expires_in.map(|left| now.plus(left)),
-        };
+        let state = submission.state(event.id, attribution, begun, now);
         (event, state)
     }
 

@@ -116,8 +116,7 @@ impl Drafting<'_> {
         let detail = json!({
             "granted": told.granted, "category": told.category, "evidence": told.evidence, "source": Source::Provider,
         });
-        let category = told.category.and_then(|name| Category::ALL.into_iter().find(|one| one.as_str() == name));
-        let decisions = self.decisions(category, told.granted, Source::Provider, told.evidence);
+        let decisions = self.decisions(told.category.map(category), told.granted, Source::Provider, told.evidence);
         self.decided(&[told.sender], &decisions).await?;
         self.push_consent(told.sender, told.at, told.id, detail).await
     }
@@ -163,6 +162,11 @@ impl Drafting<'_> {
         let data = self.of(sender, at).await?;
         self.push_detail(Kind::ContactConsent, data, Some(id), detail)
     }
+}
+
+/// What is no service is advertising, whatever the provider calls it.
+fn category(word: &str) -> Category {
+    if word == Category::Service.as_str() { Category::Service } else { Category::Marketing }
 }
 
 /// A person's will in the provider's words.

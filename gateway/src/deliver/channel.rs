@@ -72,7 +72,7 @@ impl ChannelSender {
         if let Some(outcome) = self.settled_before(&work, attempt).await? {
             return Ok(outcome);
         }
-        let (message, loss) = match self.outbound(&bound, &work).await? {
+        let (message, loss) = match self.ready(&bound, &work).await? {
             Ok(ready) => ready,
             Err(reason) => return self.refuse(work.id, reason).await,
         };
@@ -105,17 +105,17 @@ impl ChannelSender {
     /// What a restart, an operator or the clock decided already.
     async fn settled_before(&self, work: &Work, attempt: Attempt) -> Result<Option<Outcome>, StoreError> {
         let (state, way) = (&work.state, work.way());
-        if way.was_taken() || matches!(state.status, Status::Delivered | Status::Read) {
+        if way.was_taken() {
             return Ok(Some(Outcome::Done));
+        }
+        if matches!(state.status, Status::Delivered | Status::Read) {
+            return self.expire(state.id, "it arrived another way before it could be sent here").await.map(Some);
         }
         if way.status.is_failure() && (way.status == Status::Expired || work.way + 1 < state.ways.len()) {
             return Ok(Some(Outcome::Discard { why: "its time on this channel is over".into() }));
         }
         if state.expires_at.is_some_and(|end| end <= Time::now()) {
-            let reason = reason(ReasonCode::Expired, "it was of no use any more before it could be sent");
-            let change = StatusChange { status: Status::Expired, at: Time::now(), reason: Some(reason) };
-            self.note(state.id, change.into()).await?;
-            return Ok(Some(Outcome::Discard { why: "expired".into() }));
+            return self.expire(state.id, "it was of no use any more before it could be sent").await.map(Some);
         }
         if attempt.uncertain && self.channel.config.on_uncertain == OnUncertain::Hold {
             return self.held_back(state.id, "the gateway ended while it was being sent").await.map(Some);
@@ -123,11 +123,18 @@ impl ChannelSender {
         Ok(None)
     }
 
+    async fn expire(&self, id: Uuid, why: &str) -> Result<Outcome, StoreError> {
+        let reason = reason(ReasonCode::Expired, why);
+        let change = StatusChange { status: Status::Expired, at: Time::now(), reason: Some(reason) };
+        self.note(id, change.into()).await?;
+        Ok(Outcome::Discard { why: "expired".into() })
+    }
+
     /// The message as the channel carries it, with what is lost; or why it must not or cannot be sent.
-    async fn outbound(&self, bound: &Bound, work: &Work) -> Result<Result<(Outbound, Vec<Loss>), Reason>, StoreError> {
-        let data = &work.event.data;
-        let message =
-            data.message.clone().ok_or_else(|| StoreError::Corrupt("a submitted message without a message".into()))?;
+    async fn ready(&self, bound: &Bound, work: &Work) -> Result<Result<(Outbound, Vec<Loss>), Reason>, StoreError> {
+        let Some(message) = &work.event.data.message else {
+            return Err(StoreError::Corrupt("a submitted message without a message".into()));
+        };
         let links = self.media.links();
         let rendered = match render(&bound.abilities, &message.parts, |url| links.lasting(url, Time::now())) {
             Ok(rendered) => rendered,
@@ -136,27 +143,31 @@ impl ChannelSender {
         if let Some(refusal) = self.refusal(bound, work, &rendered.parts).await? {
             return Ok(Err(refusal));
         }
-        let way = work.way();
         if !rendered.list.is_empty() {
             let list = OpenList::of(work.id, rendered.list);
-            list.open(&*self.store, &self.channel.name, &way.to).await?;
+            list.open(&*self.store, &self.channel.name, &work.way().to).await?;
         }
+        let outbound = self.outbound(work, message.subject.clone(), rendered.parts).await?;
+        Ok(Ok((outbound, rendered.loss)))
+    }
+
+    async fn outbound(&self, work: &Work, subject: Option<String>, parts: Vec<Part>) -> Result<Outbound, StoreError> {
+        let data = &work.event.data;
         let in_reply_to = match data.in_reply_to {
             Some(id) => self.external_id(id).await?,
             None => None,
         };
-        let outbound = Outbound {
+        Ok(Outbound {
             id: work.id,
-            recipient: way.to.clone(),
+            recipient: work.way().to.clone(),
             author: data.author.kind,
             in_reply_to,
             last_inbound: self.last_inbound(work.state.contact).await?,
-            subject: message.subject,
-            parts: rendered.parts.into_iter().map(|part| self.reachable(part)).collect(),
+            subject,
+            parts: parts.into_iter().map(|part| self.reachable(part)).collect(),
             expires_in: work.state.expires_at.map(|end| end.since(Time::now())),
             metadata: data.metadata.clone(),
-        };
-        Ok(Ok((outbound, rendered.loss)))
+        })
     }
 
     /// The person may have said stop, and the window may have closed, while the message waited.
