@@ -62,6 +62,7 @@ impl Runner {
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
             grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
             on_uncertain: config::OnUncertain::Resend,
+            keywords: None,
             concurrency: 1,
         };
         let checked = plugin::check(&case.channel, &channel, plugin.manifest());

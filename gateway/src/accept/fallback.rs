@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::envelope::Trace;
@@ -50,15 +51,14 @@ impl Accept {
         }
     }
 
+    /// Pages are done together: the store takes their commits as a group.
     async fn go_on_where_due(&self, now: Time) -> Result<(), StoreError> {
         loop {
             let clocks = self.store.scan(&Key::prefix(&PREFIX), None, PAGE).await?;
             let due = clocks.iter().take_while(|(key, _)| read(key).is_none_or(|(due, _)| due <= now));
-            let mut count = 0;
-            for (key, entry) in due {
-                self.overdue(key, &entry.value, now).await?;
-                count += 1;
-            }
+            let done = join_all(due.map(|(key, entry)| self.overdue(key, &entry.value, now))).await;
+            let count = done.len();
+            done.into_iter().collect::<Result<(), StoreError>>()?;
             if count < PAGE {
                 return Ok(());
             }
@@ -70,6 +70,11 @@ impl Accept {
         loop {
             match self.go_on_if_overdue(clock, ways, now).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Corrupt(what)) => {
+                    tracing::error!(what, "a message's state cannot be read: it goes by no other channel");
+                    let writes = vec![Write::delete(clock.clone())];
+                    return self.store.commit(Batch { writes, ..Batch::default() }).await.map(drop);
+                }
                 decided => return decided,
             }
         }

@@ -123,19 +123,20 @@ struct Remembered {
 }
 
 impl Accept {
-    /// Appends a message for its channel to send. Durable when it returns.
+    /// Appends a message for its channel to send, or finds that the same request was answered meanwhile. Durable when it
+    /// returns.
     ///
     /// # Errors
     /// See [`SubmitError`].
     pub async fn submit(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
         let mut rounds = Rounds::default();
         loop {
-            if let Some(answer) = self.remembered(submission.idempotency.as_ref()).await? {
-                return Ok(answer);
-            }
             match self.append_submission(submission).await {
                 Err(SubmitError::Store(StoreError::Conflict(_))) => self.lost(&mut rounds)?,
                 answer => return answer,
+            }
+            if let Some(answer) = self.remembered(submission.idempotency.as_ref()).await? {
+                return Ok(answer);
             }
         }
     }

@@ -12,8 +12,8 @@ use crate::store::{Batch, Key, Store, StoreError, Write};
 pub(super) const OPTIONS_MAX: usize = 50;
 /// How long an answer is waited for.
 const OPEN_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Longer texts, in bytes, are no answers to a list: they are not looked up.
-const ANSWER_MAX: usize = 80;
+/// Longer texts, in bytes, are no answers to a list: most messages are not looked up.
+const ANSWER_MAX: usize = 40;
 
 /// A numbered list that a person has not answered yet. Of several the last one counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,9 +37,27 @@ pub fn render(abilities: &Capabilities, parts: &[Part], link: impl Fn(&str) -> S
         rendering.add(part).map_err(|lack| Unsendable { part: index, lack })?;
     }
     if abilities.segments {
+        rendered.parts = joined(rendered.parts, abilities.text_max);
         rendered.segments = rendered.parts.iter().filter_map(text_of).map(Segments::of).collect();
     }
     Ok(rendered)
+}
+
+/// Texts that follow each other become one, as far as they fit: each SMS costs.
+fn joined(parts: Vec<Part>, max: Option<usize>) -> Vec<Part> {
+    let mut joined: Vec<Part> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match (joined.last_mut(), &part) {
+            (Some(Part::Text { text: before, html: None }), Part::Text { text, html: None })
+                if max.is_none_or(|max| before.chars().count() + 1 + text.chars().count() <= max) =>
+            {
+                before.push('\n');
+                before.push_str(text);
+            }
+            _ => joined.push(part),
+        }
+    }
+    joined
 }
 
 fn text_of(part: &Part) -> Option<&str> {
@@ -192,14 +210,13 @@ mod tests {
             {"type": "choices", "style": "buttons", "options": options},
             {"type": "media", "kind": "image", "url": "https://f.example/1", "caption": "Map"},
         ]);
-        let rendered = rendered(json!({"parts": ["text"], "segments": true}), parts).unwrap();
+        let rendered = rendered(json!({"parts": ["text"]}), parts).unwrap();
         assert_eq!(texts(&rendered), ["Now?", "1. Yes\n2. No", "Map\nhttps://f.example/1?signed"]);
         assert_eq!(
             losses(&rendered),
             [(0, "html", "the plain text"), (1, "parts", "a numbered list"), (2, "parts", "a link")]
         );
         assert_eq!(json!(rendered.list), options);
-        assert_eq!(rendered.segments.len(), 3);
     }
 
     #[test]
@@ -208,6 +225,15 @@ mod tests {
         let rendered = rendered(json!({"parts": ["text"], "text_max": 8}), parts).unwrap();
         assert_eq!(texts(&rendered), ["one two", "three"]);
         assert_eq!(losses(&rendered), [(0, "text_max", "2 texts")]);
+    }
+
+    #[test]
+    fn texts_that_leave_as_sms_are_joined_and_counted() {
+        let text = |text: &str| json!({"type": "text", "text": text});
+        let abilities = json!({"parts": ["text"], "segments": true, "text_max": 8});
+        let rendered = rendered(abilities, json!([text("one"), text("two"), text("three")])).unwrap();
+        assert_eq!(texts(&rendered), ["one\ntwo", "three"]);
+        assert_eq!((rendered.segments.len(), rendered.loss.len()), (2, 0));
     }
 
     #[test]
