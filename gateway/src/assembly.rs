@@ -132,7 +132,7 @@ impl Gateway {
         let accept = self.edge.accept.clone();
         chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
-        crate::edge::serve(listening, &self.config.server, self.router(&stop), stop).await;
+        crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
         while let Some(ended) = work.join_next().await {
             if let Ok(Err(error)) = ended {

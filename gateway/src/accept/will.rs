@@ -111,14 +111,14 @@ impl Drafting<'_> {
     }
 
     /// What the provider says of a person's will.
-    pub(super) async fn consent(&mut self, told: Told<'_>) -> Result<(), StoreError> {
-        self.words.retain(|word| !word.sender.same_address(told.sender));
+    pub(super) async fn consent(&mut self, wish: Wish<'_>) -> Result<(), StoreError> {
+        self.words.retain(|word| !word.sender.same_address(wish.sender));
         let detail = json!({
-            "granted": told.granted, "category": told.category, "evidence": told.evidence, "source": Source::Provider,
+            "granted": wish.granted, "category": wish.category, "evidence": wish.evidence, "source": Source::Provider,
         });
-        let decisions = self.decisions(told.category.map(category), told.granted, Source::Provider, told.evidence);
-        self.decided(&[told.sender], &decisions).await?;
-        self.push_consent(told.sender, told.at, told.id, detail).await
+        let decisions = self.decisions(wish.category.map(category), wish.granted, Source::Provider, wish.evidence);
+        self.decided(&[wish.sender], &decisions).await?;
+        self.push_consent(wish.sender, wish.at, wish.id, detail).await
     }
 
     /// Words count where the provider itself said nothing.
@@ -170,7 +170,7 @@ fn category(word: &str) -> Category {
 }
 
 /// A person's will in the provider's words.
-pub(super) struct Told<'a> {
+pub(super) struct Wish<'a> {
     pub(super) id: &'a str,
     pub(super) sender: &'a Identity,
     pub(super) at: Option<Time>,

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,6 +158,8 @@ impl ChannelSender {
             Some(id) => self.external_id(id).await?,
             None => None,
         };
+        let mut files = BTreeMap::new();
+        let parts = parts.into_iter().map(|part| self.reachable(part, &mut files)).collect();
         Ok(Outbound {
             id: work.id,
             recipient: work.way().to.clone(),
@@ -164,9 +167,10 @@ impl ChannelSender {
             in_reply_to,
             last_inbound: self.last_inbound(work.state.contact).await?,
             subject,
-            parts: parts.into_iter().map(|part| self.reachable(part)).collect(),
+            parts,
             expires_in: work.state.expires_at.map(|end| end.since(Time::now())),
             metadata: data.metadata.clone(),
+            files,
         })
     }
 
@@ -195,12 +199,14 @@ impl ChannelSender {
         Ok(inbound.filter(|inbound| inbound.channel == self.channel.name).and_then(|inbound| inbound.external_id))
     }
 
-    /// Files of ours get an address that the provider can open.
-    fn reachable(&self, part: Part) -> Part {
+    /// Files of ours get an address that the provider can open, and the adapter may read them.
+    fn reachable(&self, part: Part, files: &mut BTreeMap<String, Uuid>) -> Part {
         match part {
             Part::Media { kind, url, content_type, name, bytes, caption } => {
                 let links = self.media.links();
-                let url = links.id_in(&url).map_or(url, |id| links.signed(id, Time::now()));
+                let id = links.id_in(&url);
+                let url = id.map_or(url, |id| links.signed(id, Time::now()));
+                files.extend(id.map(|id| (url.clone(), id)));
                 Part::Media { kind, url, content_type, name, bytes, caption }
             }
             other => other,

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::{Edge, Problem, read_body};
-use crate::accept::Trace;
+use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
 use crate::plugin::exchange::{Broken, Called, Failure, Fault, FaultKind, Outcome, Reply, Request};
 use crate::store::StoreError;
@@ -26,13 +26,18 @@ const RESERVED: [HeaderName; 6] = [
     header::SET_COOKIE,
 ];
 
-/// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
+/// A request for a channel's pages.
 pub(super) async fn handle(
     State(edge): State<Arc<Edge>>,
     Path(path): Path<Vec<(String, String)>>,
     request: HttpRequest<Body>,
 ) -> Response {
     let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
+    answer(&edge, name, request).await
+}
+
+/// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
+pub(super) async fn answer(edge: &Edge, name: &str, request: HttpRequest<Body>) -> Response {
     let Some(channel) = edge.channels.get(name) else {
         return Problem::not_found(format!("there is no channel {name:?}")).into_response();
     };
@@ -135,7 +140,8 @@ impl Edge {
         raw: &Bytes,
         trace: &Trace,
     ) -> Result<(), StoreError> {
-        let accepted = self.accept.happened(&bound.reference, &outcome.happenings, Some(raw), trace).await?;
+        let told = Told { happenings: &outcome.happenings, files: &outcome.files, raw: Some(raw) };
+        let accepted = self.accept.happened(&bound.reference, &[told], &[], trace).await?;
         count_by(&channel.counters.received, accepted.appended);
         count_by(&channel.counters.duplicates, accepted.duplicates);
         Ok(())

@@ -21,4 +21,4 @@ pub use manifest::{
     Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
 };
 pub use registry::{Plugin, Plugins, Refused, Tools};
-pub use services::{KvEntry, KvError, NoServices, Services, Ticket};
+pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};
