@@ -1,6 +1,7 @@
 //! Which way a message takes, and which ones after it.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Api;
 use super::json::unprocessable;
@@ -91,10 +92,11 @@ impl Choosing<'_> {
             Err(problem) => return Ok(Err(problem)),
         };
         let (channel, window) = (&found.bound.reference.name, found.bound.abilities.window.as_ref());
-        let refusal = self.api.permits.refusal(self.request(found, &rendered), Time::now()).await?;
+        let ids = self.person.ids();
+        let refusal = self.api.permits.refusal(self.request(found, &ids, &rendered), Time::now()).await?;
         Ok(Err(match (refusal, window) {
             (Some(Refusal::OptedOut(why)), _) => {
-                refusals::opted_out(channel, self.person.id(), self.new.category, &why)
+                refusals::opted_out(channel, ids.first().copied(), self.new.category, &why)
             }
             (Some(Refusal::OutsideWindow { closed_at, .. }), Some(window)) => {
                 let others = self.others(channel).await?;
@@ -104,11 +106,11 @@ impl Choosing<'_> {
         }))
     }
 
-    fn request<'r>(&'r self, found: &'r Found, rendered: &'r Rendered) -> Request<'r> {
+    fn request<'r>(&'r self, found: &'r Found, ids: &'r [Uuid], rendered: &'r Rendered) -> Request<'r> {
         Request {
             channel: &found.bound.reference.name,
             window: found.bound.abilities.window.as_ref(),
-            contact: self.person.id(),
+            contacts: ids,
             to: &found.to,
             category: self.new.category,
             parts: &rendered.parts,
@@ -136,11 +138,11 @@ impl Choosing<'_> {
 
     /// Other channels that would take the message now.
     async fn others(&self, but: &str) -> Result<Vec<String>, StoreError> {
-        let mut others = Vec::new();
+        let (mut others, ids) = (Vec::new(), self.person.ids());
         for channel in self.api.edge.channels.iter().filter(|channel| channel.name != but) {
             let Ok(found) = self.person.next_by(self.api, &channel.name, None, "channel").await else { continue };
             let Ok(rendered) = self.render(&found) else { continue };
-            if self.api.permits.refusal(self.request(&found, &rendered), Time::now()).await?.is_none() {
+            if self.api.permits.refusal(self.request(&found, &ids, &rendered), Time::now()).await?.is_none() {
                 others.push(channel.name.clone());
             }
         }

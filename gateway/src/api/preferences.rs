@@ -17,7 +17,7 @@ const CHANNELS_MAX: usize = 20;
 /// `GET /v1/contacts/{id}/preferences`
 pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
     let id = person(&api, id).await?;
-    ok(Preferences::of(&*api.store, id).await?)
+    ok(Preferences::of(&*api.store, &[id]).await?)
 }
 
 /// `PUT /v1/contacts/{id}/preferences`

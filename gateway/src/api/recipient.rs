@@ -67,8 +67,9 @@ impl Person {
         }
     }
 
-    pub(super) fn id(&self) -> Option<Uuid> {
-        self.contact.as_ref().map(|contact| contact.id)
+    /// Ids under which the person is known, the first for callers; none where an address is new.
+    pub(super) fn ids(&self) -> Vec<Uuid> {
+        self.contact.iter().map(|contact| contact.id).collect()
     }
 
     /// Channels in the order in which they are tried: the one that was named alone; else where the conversation is, what the
@@ -80,15 +81,18 @@ impl Person {
         if let Some(channel) = &new.channel {
             return Ok(vec![Candidate { channel: channel.clone(), why: Why::Asked, to: None }]);
         }
-        let id = self.id().ok_or_else(|| no_address("nobody with this address is known: name the channel"))?;
+        let ids = self.ids();
+        let Some(id) = ids.first() else {
+            return Err(no_address("nobody with this address is known: name the channel"));
+        };
         let mut all = Vec::new();
         if let Some(conversation) = self.conversation {
             let filter = Filter { conversation: Some(conversation), ..Filter::default() };
             all.extend(newest_sender(api, filter).await?.map(|heard| Candidate::heard(heard, Why::Conversation)));
         }
-        let preferred = Preferences::of(&*api.store, id).await?.channels;
+        let preferred = Preferences::of(&*api.store, &ids).await?.channels;
         all.extend(preferred.into_iter().map(|channel| Candidate { channel, why: Why::Preferred, to: None }));
-        all.extend(api.edge.accept.last_address(id).await?.map(|heard| Candidate::heard(heard, Why::LastUsed)));
+        all.extend(api.edge.accept.last_address(*id).await?.map(|heard| Candidate::heard(heard, Why::LastUsed)));
         let others = api.edge.channels.iter().map(|channel| channel.name.clone());
         all.extend(others.map(|channel| Candidate { channel, why: Why::Reachable, to: None }));
         Ok(self.usable(api, all).await?)

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::config::show_duration;
-use crate::customer::{Decision, Refused};
+use crate::customer::{Decision, Unwanted};
 use crate::edge::Problem;
 use crate::interaction::{Category, Time};
 use crate::outbound::Lack;
@@ -23,14 +23,14 @@ pub(super) fn unsendable(channel: &str, part: usize, lack: &Lack) -> Problem {
 }
 
 /// 422 `opted-out`: the person does not want it.
-pub(super) fn opted_out(channel: &str, contact: Option<Uuid>, category: Category, why: &Refused) -> Problem {
+pub(super) fn opted_out(channel: &str, contact: Option<Uuid>, category: Category, why: &Unwanted) -> Problem {
     let name = category.as_str();
     let what = match why {
-        Refused::Said(Decision { at, channel: Some(_), .. }) => {
+        Unwanted::Said(Decision { at, channel: Some(_), .. }) => {
             format!("the person refused {name} messages on channel {channel} at {at}")
         }
-        Refused::Said(Decision { at, .. }) => format!("the person refused {name} messages on all channels at {at}"),
-        Refused::NeverAllowed => {
+        Unwanted::Said(Decision { at, .. }) => format!("the person refused {name} messages on all channels at {at}"),
+        Unwanted::NeverAllowed => {
             format!("{name} messages need a permission (consent.marketing = \"opt-in\"), and none is known")
         }
     };
@@ -41,8 +41,8 @@ pub(super) fn opted_out(channel: &str, contact: Option<Uuid>, category: Category
     );
     let problem = refused("opted-out", channel, format!("{what}; {way_out}")).with("category", name);
     match why {
-        Refused::Said(decision) => problem.with("since", decision.at.to_string()),
-        Refused::NeverAllowed => problem,
+        Unwanted::Said(decision) => problem.with("since", decision.at.to_string()),
+        Unwanted::NeverAllowed => problem,
     }
 }
 

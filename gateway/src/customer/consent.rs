@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -85,30 +86,25 @@ impl Consents {
         self.keywords.meaning(text).filter(|_| counts)
     }
 
-    /// What speaks against a message; `None` where nothing does. `contact`: the owner of the address, where there is one.
+    /// What speaks against a message; `None` where nothing does. `contacts`: under which the owner of the address is known.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn refusal(
         &self,
-        contact: Option<Uuid>,
+        contacts: &[Uuid],
         to: &Identity,
         channel: &str,
         category: Category,
-    ) -> Result<Option<Refused>, StoreError> {
-        let (address, person) = (Subject::Address(to), contact.map(Subject::Contact));
-        let of_person = async {
-            match &person {
-                Some(person) => self.of(person).await,
-                None => Ok(Consent::default()),
-            }
-        };
-        let (of_address, of_contact) = tokio::try_join!(self.of(&address), of_person)?;
-        let all = of_address.current.iter().chain(&of_contact.current).filter(|decision| decision.category == category);
+    ) -> Result<Option<Unwanted>, StoreError> {
+        let subjects = contacts.iter().map(|id| Subject::Contact(*id)).chain([Subject::Address(to)]);
+        let subjects: Vec<_> = subjects.collect();
+        let known = try_join_all(subjects.iter().map(|subject| self.of(subject))).await?;
+        let all = known.iter().flat_map(|consent| &consent.current).filter(|decision| decision.category == category);
         Ok(match counting(all, channel) {
-            Some(decision) if !decision.granted => Some(Refused::Said(decision.clone())),
+            Some(decision) if !decision.granted => Some(Unwanted::Said(decision.clone())),
             None if category == Category::Marketing && self.marketing == config::Marketing::OptIn => {
-                Some(Refused::NeverAllowed)
+                Some(Unwanted::NeverAllowed)
             }
             _ => None,
         })
@@ -144,7 +140,7 @@ impl Consents {
 
 /// Why a person must not be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum Unwanted {
     /// This decision says so.
     Said(Decision),
     /// Marketing needs a permission that was never given.

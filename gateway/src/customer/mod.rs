@@ -9,7 +9,7 @@ mod keywords;
 mod preferences;
 mod records;
 
-pub use consent::{Consent, Consents, Decision, Refused, Source, Subject};
+pub use consent::{Consent, Consents, Decision, Source, Subject, Unwanted};
 pub use directory::{Attribution, Directory, Known, LastInbound, Session};
 pub use keywords::Keywords;
 pub use preferences::Preferences;

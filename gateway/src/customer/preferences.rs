@@ -12,13 +12,18 @@ pub struct Preferences {
 }
 
 impl Preferences {
-    /// Those of a contact.
+    /// Those of a person, the first that are found under one of these ids.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn of(store: &dyn Store, contact: Uuid) -> Result<Self, StoreError> {
-        let Some(entry) = store.get(&key(contact)).await? else { return Ok(Self::default()) };
-        serde_json::from_slice(&entry.value).map_err(|error| StoreError::Corrupt(format!("preferences: {error}")))
+    pub async fn of(store: &dyn Store, contacts: &[Uuid]) -> Result<Self, StoreError> {
+        for contact in contacts {
+            if let Some(entry) = store.get(&key(*contact)).await? {
+                let read = serde_json::from_slice(&entry.value);
+                return read.map_err(|error| StoreError::Corrupt(format!("preferences: {error}")));
+            }
+        }
+        Ok(Self::default())
     }
 
     /// Keeps them instead of what was there.

@@ -179,7 +179,7 @@ impl ChannelSender {
         let request = Request {
             channel: &self.channel.name,
             window: bound.abilities.window.as_ref(),
-            contact: Some(work.state.contact),
+            contacts: &[work.state.contact],
             to: &work.way().to,
             category: work.state.category,
             parts,

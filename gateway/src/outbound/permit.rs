@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::customer::{Consents, Refused};
+use crate::customer::{Consents, Unwanted};
 use crate::interaction::{Category, Identity, Kind, Part, Time};
 use crate::plugin::Window;
 use crate::store::{Filter, Order, Store, StoreError};
@@ -20,7 +20,8 @@ pub struct Permits {
 pub struct Request<'a> {
     pub channel: &'a str,
     pub window: Option<&'a Window>,
-    pub contact: Option<Uuid>,
+    /// Ids under which the person is known; none for whom nobody knows.
+    pub contacts: &'a [Uuid],
     pub to: &'a Identity,
     pub category: Category,
     /// As they go to the channel.
@@ -31,7 +32,7 @@ pub struct Request<'a> {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    OptedOut(Refused),
+    OptedOut(Unwanted),
     /// Free words are not possible now.
     OutsideWindow {
         /// Since when; `None` if the person never wrote on the channel.
@@ -50,7 +51,7 @@ impl Permits {
     /// If the store cannot be read.
     pub async fn refusal(&self, request: Request<'_>, now: Time) -> Result<Option<Refusal>, StoreError> {
         let (refused, outside) = tokio::try_join!(
-            self.consents.refusal(request.contact, request.to, request.channel, request.category),
+            self.consents.refusal(request.contacts, request.to, request.channel, request.category),
             self.outside(request, now),
         )?;
         Ok(refused.map(Refusal::OptedOut).or(outside))
@@ -64,15 +65,18 @@ impl Permits {
 
     /// When the person's newest message on the channel came.
     async fn last_heard(&self, request: Request<'_>) -> Result<Option<Time>, StoreError> {
-        let Some(contact) = request.contact else { return Ok(None) };
-        let filter = Filter {
-            contact: Some(contact),
-            channel: Some(request.channel.to_owned()),
-            kind: Some(Kind::MessageReceived),
-            ..Filter::default()
-        };
-        let newest = self.store.page(&filter, None, Order::NewestFirst, 1).await?;
-        Ok(newest.first().map(|record| record.time))
+        let mut heard = None;
+        for contact in request.contacts {
+            let filter = Filter {
+                contact: Some(*contact),
+                channel: Some(request.channel.to_owned()),
+                kind: Some(Kind::MessageReceived),
+                ..Filter::default()
+            };
+            let newest = self.store.page(&filter, None, Order::NewestFirst, 1).await?;
+            heard = heard.max(newest.first().map(|record| record.time));
+        }
+        Ok(heard)
     }
 }
 

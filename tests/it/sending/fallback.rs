@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{SMS, Stage, by_sms, refusing, said, sms_taken, sms_text, wa_text, with};
-use crate::support::ProviderAnswer;
+use super::{SMS, Stage, WA, by_sms, refusing, said, sms_taken, sms_text, wa_text, with};
+use crate::support::{Call, ProviderAnswer};
 
 fn then_wa(text: &str, after: &str) -> Value {
     with(by_sms(text), json!({"fallback": [{"channel": "wa", "after": after}]}))
@@ -57,7 +57,7 @@ async fn the_last_failure_is_the_messages() {
 async fn what_is_not_delivered_in_time_goes_on_and_a_late_delivery_is_told() {
     let stage = Stage::start().await;
     stage.writes_by_wa("wamid.1", "hi").await;
-    let sent = stage.send(&then_wa("Hello", "1s")).await;
+    let sent = stage.send(&then_wa("Hello", "2s")).await;
     said(&stage.sms, "Hello", sms_text).await;
     let status = stage.status(&sent, "the next way", |data| data["channel"]["name"] == "wa").await;
     assert_eq!(status["detail"]["why"], "not-delivered", "{status}");
@@ -74,12 +74,12 @@ async fn what_is_not_delivered_in_time_goes_on_and_a_late_delivery_is_told() {
 async fn what_is_delivered_in_time_stays_where_it_is() {
     let stage = Stage::start().await;
     stage.writes_by_wa("wamid.1", "hi").await;
-    let delivered = stage.send(&then_wa("first", "1s")).await;
+    let delivered = stage.send(&then_wa("first", "2s")).await;
     stage.reaches(&delivered, "sent").await;
     stage.sms_receipt(&delivered, "delivered").await;
     stage.reaches(&delivered, "delivered").await;
     // Its clock is later than that of the one before: once it went on, the other one's time was over, too.
-    let silent = stage.send(&then_wa("second", "1s")).await;
+    let silent = stage.send(&then_wa("second", "2s")).await;
     said(&stage.wa, "second", wa_text).await;
     assert_eq!(stage.message(&delivered).await["ways"].as_array().unwrap().len(), 1);
     assert_eq!(stage.message(&silent).await["ways"].as_array().unwrap().len(), 2);
@@ -155,4 +155,41 @@ async fn a_way_that_cannot_be_is_refused_before_anything_is_sent() {
     let twice = refused(json!({"channel": SMS.0}), "invalid").await;
     assert_eq!(twice, "fallback[0].channel: is a way of this message already: nothing is sent twice on one channel");
     assert!(stage.sms.calls().is_empty());
+}
+
+/// Refused or silent, killed or not: every message that was accepted takes each of its ways, and the last one leads somewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_message_goes_on_whatever_is_killed() {
+    let stage = Stage::start().await;
+    let mut refuse = refusing(400, 21211);
+    stage.sms.behave(move |call| if sms_text(call).ends_with("refused") { refuse(call) } else { sms_taken(call) });
+    let people = ["15550100201", "15550100202", "15550100203"];
+    for person in people {
+        WA.text(&format!("wamid.{person}"), person, &format!("hi from {person}"))
+            .send(&stage.client())
+            .await
+            .expect(200);
+    }
+    let Stage { mut gateway, sms: _sms, wa, bot: _bot, backend: _backend } = stage;
+    let mut accepted = Vec::new();
+    for round in 0..3 {
+        for number in 0..12 {
+            let text = format!("{round}/{number} {}", if number % 2 == 0 { "refused" } else { "silent" });
+            let to = json!({"scheme": "tel", "value": format!("+{}", people[number % 3])});
+            let body = with(then_wa(&text, "1s"), json!({"to": to}));
+            let sent = gateway.client().call("POST", "/v1/messages", Some(&body)).await.expect(202).json();
+            accepted.push((sent["id"].as_str().unwrap().to_owned(), text));
+        }
+        gateway = gateway.kill().start().await;
+    }
+    let all =
+        |calls: &[Call]| accepted.iter().all(|(_, text)| calls.iter().any(|call| wa_text(call) == *text)).then_some(());
+    wa.wait_for("every message by the next way", all).await;
+    for (id, text) in &accepted {
+        let message = gateway.client().get(&format!("/v1/messages/{id}")).await.expect(200).json();
+        let ways = channels(&message);
+        assert_eq!((ways.len(), ways[1].0), (2, "wa"), "{message}");
+        // What was refused may be overdue before that is known, if the gateway is away for long.
+        assert!(ways[1].1 == "not-delivered" || text.ends_with("refused"), "{message}");
+    }
 }
