@@ -7,6 +7,9 @@ use super::{lists, words};
 use crate::interaction::{ChoiceOption, ChoicesStyle, Loss, MediaKind, Part};
 use crate::plugin::Capabilities;
 
+/// A text of more pieces is no message: it is refused.
+const PIECES_MAX: usize = 10;
+
 /// What goes to the channel, and what that costs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rendered {
@@ -110,6 +113,9 @@ impl<L: Fn(&str) -> String> Rendering<'_, L> {
         };
         let (Part::Text { text, .. }, Some(max)) = (part, lack.limit) else { return Err(lack) };
         let pieces = split(&text, usize::try_from(max).unwrap_or(usize::MAX));
+        if pieces.len() > PIECES_MAX {
+            return Err(lack);
+        }
         self.lose(&lack, &format!("{} texts", pieces.len()));
         self.rendered.parts.extend(pieces.into_iter().map(|text| Part::Text { text, html: None }));
         Ok(())
@@ -225,6 +231,14 @@ mod tests {
         let rendered = rendered(json!({"parts": ["text"], "text_max": 8}), parts).unwrap();
         assert_eq!(texts(&rendered), ["one two", "three"]);
         assert_eq!(losses(&rendered), [(0, "text_max", "2 texts")]);
+    }
+
+    #[test]
+    fn a_book_is_no_message() {
+        let book = |words: usize| json!([{"type": "text", "text": "word ".repeat(words)}]);
+        let sent = |words| rendered(json!({"parts": ["text"], "text_max": 5}), book(words));
+        assert_eq!(sent(10).unwrap().parts.len(), 10);
+        assert_eq!(sent(11).unwrap_err().lack.limit, Some(5));
     }
 
     #[test]
