@@ -21,11 +21,12 @@ use crate::deliver::{
     self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
-use crate::egress::Egress;
+use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
+use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
 use crate::outbound::Permits;
-use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -46,6 +47,7 @@ pub struct Gateway {
     pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub tokens: Arc<Tokens>,
 }
 
 /// Why the gateway does not start.
@@ -87,11 +89,14 @@ impl Gateway {
         let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
         let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
         let (people, will) = (directory.clone(), consents.clone());
-        let accept = Arc::new(Accept::new(store.clone(), people, will, media.clone(), base, retention));
+        let accept = Accept::new(store.clone(), people, will, media.clone(), base, retention);
+        let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
-        let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
+        let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
+        let services =
+            GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
@@ -109,7 +114,8 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, consents, permits, deliveries, egress })
+        let edge = Arc::new(edge);
+        Ok(Self { config, store, plugins, edge, directory, consents, permits, deliveries, egress, tokens })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -125,6 +131,7 @@ impl Gateway {
         let end_of_work = CancellationToken::new();
         let mut work = JoinSet::new();
         self.start_deliveries(&end_of_work, &mut work).await?;
+        self.start_mailboxes(&end_of_work, &mut work);
         let mut chores = JoinSet::new();
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
@@ -176,6 +183,44 @@ impl Gateway {
         Ok(())
     }
 
+    fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
+        for channel in self.edge.channels.iter() {
+            if let Some(mailbox) = self.mailbox(channel) {
+                work.spawn(mailbox.run(stop.clone()));
+            }
+        }
+    }
+
+    /// Of channels whose adapter has one, and whose settings say where it is.
+    fn mailbox(&self, channel: &Arc<crate::channels::Channel>) -> Option<Mailbox> {
+        let fetching = account(channel)?.imap?;
+        let login = self.login(channel, mail::IMAP_PASSWORD)?;
+        let intake = Intake {
+            channel: channel.clone(),
+            accept: self.edge.accept.clone(),
+            quarantine: self.edge.quarantine.clone(),
+            store: self.store.clone(),
+            retention: self.config.store.retention,
+            bytes_max: self.config.mail.bytes_max,
+        };
+        Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
+    }
+
+    /// Where a channel's letters are handed over.
+    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
+        let server = account(channel)?.smtp?;
+        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
+        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
+    }
+
+    /// A token where there is one, else the password of that slot.
+    fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
+        if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
+            return Some(Login::Token(source.clone(), self.tokens.clone()));
+        }
+        channel.config.secrets.get(slot).cloned().map(Login::Password)
+    }
+
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
     async fn begin_at_the_end(&self, lease: Lease, subscriber: &Subscriber) -> Result<(), StoreError> {
         let known = Key::of(&["subscriber", &subscriber.name, &lease.partition.0.to_string()]);
@@ -223,6 +268,7 @@ impl Gateway {
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
         let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let post = self.post(&channel);
         let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
         let target = ChannelSender {
             channel,
@@ -231,6 +277,8 @@ impl Gateway {
             media: self.edge.media.clone(),
             permits: self.permits.clone(),
             store: self.store.clone(),
+            post,
+            retention: self.config.store.retention,
             attempts_max: self.attempts_max(),
         };
         self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
@@ -260,6 +308,12 @@ impl Gateway {
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
+}
+
+/// The mailbox of a channel, if its adapter has one. Its settings were checked when it was bound.
+fn account(channel: &crate::channels::Channel) -> Option<Account> {
+    let bound = channel.bound().filter(|bound| bound.plugin.manifest().transport == Transport::Mail)?;
+    Account::of(&bound.plugin.manifest().with_defaults(&channel.config.settings)).ok()
 }
 
 /// Loads every plugin; one that is refused is told, and missed only by channels that want it.

@@ -6,6 +6,7 @@ mod drafting;
 mod envelope;
 mod fallback;
 mod happened;
+mod loops;
 mod messages;
 mod status;
 mod submit;
@@ -25,6 +26,7 @@ pub use submit::{Addressed, Chosen, Idempotency, Submission, SubmitError, Submit
 pub use ways::{Fallback, Way};
 pub use will::Will;
 
+use crate::config::Loops;
 use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::store::{Store, StoreError};
@@ -40,6 +42,7 @@ pub struct Accept {
     media: Arc<Media>,
     schema_url: String,
     retention: std::time::Duration,
+    loops: Loops,
 }
 
 impl Accept {
@@ -53,7 +56,14 @@ impl Accept {
         retention: std::time::Duration,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
-        Self { store, directory, consents, media, schema_url, retention }
+        let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
+        Self { store, directory, consents, media, schema_url, retention, loops }
+    }
+
+    /// With bounds for what no person writes.
+    #[must_use]
+    pub fn guarded(self, loops: Loops) -> Self {
+        Self { loops, ..self }
     }
 
     /// Somebody was faster: forgets what was read, and allows another round unless there were too many.

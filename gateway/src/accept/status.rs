@@ -4,10 +4,10 @@ use uuid::Uuid;
 use super::envelope::{blank, event};
 use super::fallback::due_write;
 use super::messages::{MessageState, Turn};
-use super::{Accept, Rounds, Trace, external_key, id_value};
+use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Loss, Reason, Status,
-    StatusChange, Time,
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Identity, Interaction, Kind, Loss, Reason,
+    Status, StatusChange, Time,
 };
 use crate::plugin::exchange::StatusReport;
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
@@ -24,6 +24,8 @@ pub(super) struct Turned<'a> {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub external_ids: Vec<String>,
+    /// Further names by which later reports may call it.
+    pub names: Vec<String>,
     pub change: StatusChange,
     /// What the channel could not carry, where it was sent.
     pub loss: Option<Vec<Loss>>,
@@ -58,6 +60,27 @@ impl Accept {
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
+    /// Appends that one of a message's recipients does not get it, while others do.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn recipient_refused(
+        &self,
+        channel: &str,
+        id: Uuid,
+        to: Identity,
+        reason: Reason,
+    ) -> Result<(), StoreError> {
+        let Some(mut told) = self.message(id).await? else { return Ok(()) };
+        let Some(index) = told.way_by(channel) else { return Ok(()) };
+        let dedupe = DedupeKey::of(&[channel, "refused", &id.to_string(), &to.value]);
+        (told.ways[index].to, told.status) = (to, Status::Failed);
+        let change = StatusChange::failed(reason);
+        let mut event = self.status_event(&told, index, &change, &Trace::from_header(None), None, None);
+        event.dedupe = Some(dedupe);
+        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
+    }
+
     async fn note_sent(&self, channel: &str, id: Uuid, report: &Report, trace: &Trace) -> Result<bool, StoreError> {
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
         let Some(index) = state.way_by(channel) else { return Ok(false) };
@@ -69,6 +92,8 @@ impl Accept {
             }
             batch.writes.push(self.external_write(channel, external, id));
         }
+        let names = report.names.iter().map(|name| Write::put(name_key(channel, name), id_value(id)));
+        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention))));
         way.loss = report.loss.clone().unwrap_or(std::mem::take(&mut way.loss));
         if !report.change.status.is_failure() {
             state.revive(index);
@@ -117,18 +142,26 @@ impl Accept {
         let Some(index) = state.way_by(&channel.name) else { return Ok(false) };
         let mut batch = Batch::default();
         let way = &mut state.ways[index];
-        if let Some(external) = report.external_id.as_ref().filter(|external| !way.external_ids.contains(external)) {
+        // Found by a further name, a message is meant as a whole.
+        let is_name = report.message_id.is_none();
+        let named = report.external_id.as_ref().filter(|external| way.external_ids.contains(external) || !is_name);
+        if let Some(external) = named.filter(|external| !way.external_ids.contains(external)) {
             // The receipt was faster than the answer to the request that sent it.
             way.external_ids.push(external.clone());
             batch.writes.push(self.external_write(&channel.name, external, id));
         }
         let pieces = way.pieces.clone();
-        let external = report.external_id.as_deref();
+        let external = named.map(String::as_str);
         let turn = state.advance(index, external, &change, now);
         if turn == Turn::Nothing && batch.writes.is_empty() && pieces == state.ways[index].pieces {
             return Ok(false);
         }
-        self.turned(&mut batch, &state, Turned { index, turn, change: &change, external }, trace);
+        self.turned(
+            &mut batch,
+            &state,
+            Turned { index, turn, change: &change, external: report.external_id.as_deref() },
+            trace,
+        );
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await?;
         Ok(turn != Turn::Nothing)
@@ -139,8 +172,16 @@ impl Accept {
             return Ok(report.message_id);
         }
         let Some(external) = &report.external_id else { return Ok(None) };
-        let entry = self.store.get(&external_key(channel, external)).await?;
-        Ok(entry.and_then(|entry| Uuid::from_slice(&entry.value).ok()))
+        for key in [external_key(channel, external), name_key(channel, external)] {
+            let entry = self.store.get(&key).await?;
+            // A name may be that of a message that was received.
+            if let Some(id) = entry.and_then(|entry| Uuid::from_slice(&entry.value).ok())
+                && self.message(id).await?.is_some()
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// A receipt for a message that was not sent by us, or not yet known to be: kept, since it was acknowledged.
@@ -207,7 +248,7 @@ fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
 /// A change and no more.
 impl From<StatusChange> for Report {
     fn from(change: StatusChange) -> Self {
-        Self { external_ids: Vec::new(), change, loss: None }
+        Self { external_ids: Vec::new(), names: Vec::new(), change, loss: None }
     }
 }
 

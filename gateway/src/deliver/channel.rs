@@ -1,19 +1,20 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::preparing::{Ready, Work};
 use super::target::{Attempt, Outcome, Scope, Target};
-use crate::accept::{Accept, MessageState, Report, Way};
+use crate::accept::{Accept, Report};
 use crate::channels::{Bound, Channel, ChannelState, count};
 use crate::config::OnUncertain;
 use crate::customer::Directory;
-use crate::interaction::{Event, Kind, Loss, Part, Reason, ReasonCode, Status, StatusChange, Time};
+use crate::interaction::{Kind, Loss, Reason, ReasonCode, Status, StatusChange, Time};
+use crate::mail::Post;
 use crate::media::Media;
-use crate::outbound::{OpenList, Permits, Refusal, Request, render};
-use crate::plugin::exchange::{Broken, Failure, Fault, FaultKind, Outbound, Receipt};
+use crate::outbound::Permits;
+use crate::plugin::exchange::{Broken, Failure, Fault, FaultKind, Receipt};
 use crate::store::{Record, Store, StoreError};
 
 /// How long the store is asked again to take what the provider already did: beyond it, a message may go out twice.
@@ -28,23 +29,12 @@ pub struct ChannelSender {
     pub media: Arc<Media>,
     pub permits: Arc<Permits>,
     pub store: Arc<dyn Store>,
+    /// Where letters are handed over, if the channel writes any.
+    pub post: Option<Post>,
+    /// As long as is remembered what became of a message.
+    pub retention: Duration,
     /// Attempts until a message is given up.
     pub attempts_max: u32,
-}
-
-/// A message on its way by this channel.
-struct Work {
-    id: Uuid,
-    state: MessageState,
-    /// Index of this channel's way.
-    way: usize,
-    event: Event,
-}
-
-impl Work {
-    fn way(&self) -> &Way {
-        &self.state.ways[self.way]
-    }
 }
 
 #[async_trait]
@@ -73,12 +63,15 @@ impl ChannelSender {
         if let Some(outcome) = self.settled_before(&work, attempt).await? {
             return Ok(outcome);
         }
-        let (message, loss) = match self.ready(&bound, &work).await? {
+        let Ready { message, answered, loss } = match self.ready(&bound, &work).await? {
             Ok(ready) => ready,
             Err(reason) => return self.refuse(work.id, reason).await,
         };
-        let called = bound.plugin.send(&bound.binding, attempt.number, message).await;
-        match called.result {
+        let result = match &self.post {
+            Some(post) => self.post(&bound, post, attempt, message, answered.as_deref()).await?,
+            None => bound.plugin.send(&bound.binding, attempt.number, message).await.result,
+        };
+        match result {
             Ok(receipt) => self.sent(&bound, work.id, receipt, loss).await,
             Err(Failure::Fault(fault)) => self.refused(&bound, work.id, attempt, fault).await,
             Err(Failure::Broken(broken)) => self.broke(&bound, work.id, attempt, broken).await,
@@ -86,21 +79,6 @@ impl ChannelSender {
                 Ok(Outcome::Retry { after: Some(BUSY_PAUSE), why: "no room for the call".into(), scope: Scope::Lane })
             }
         }
-    }
-
-    /// A message that goes on by this channel is told by a status: its content is where it was submitted.
-    async fn work(&self, record: &Record) -> Result<Option<Work>, StoreError> {
-        let mut event = read(record)?;
-        let id = match record.kind {
-            Kind::MessageSubmitted => record.id,
-            _ => event.data.message_id.unwrap_or(record.id),
-        };
-        if id != record.id {
-            let Some(submitted) = self.store.find(id).await? else { return Ok(None) };
-            event = read(&submitted)?;
-        }
-        let Some(state) = self.accept.message(id).await? else { return Ok(None) };
-        Ok(state.way_by(&self.channel.name).map(|way| Work { id, state, way, event }))
     }
 
     /// What a restart, an operator or the clock decided already.
@@ -131,103 +109,13 @@ impl ChannelSender {
         Ok(Outcome::Discard { why: "expired".into() })
     }
 
-    /// The message as the channel carries it, with what is lost; or why it must not or cannot be sent.
-    async fn ready(&self, bound: &Bound, work: &Work) -> Result<Result<(Outbound, Vec<Loss>), Reason>, StoreError> {
-        let Some(message) = &work.event.data.message else {
-            return Err(StoreError::Corrupt("a submitted message without a message".into()));
-        };
-        let links = self.media.links();
-        let rendered = match render(&bound.abilities, &message.parts, |url| links.lasting(url, Time::now())) {
-            Ok(rendered) => rendered,
-            Err(unsendable) => return Ok(Err(final_reason(ReasonCode::Unsupported, &unsendable.lack.why))),
-        };
-        if let Some(refusal) = self.refusal(bound, work, &rendered.parts).await? {
-            return Ok(Err(refusal));
-        }
-        if !rendered.list.is_empty() {
-            let list = OpenList::of(work.id, rendered.list);
-            list.open(&*self.store, &self.channel.name, &work.way().to).await?;
-        }
-        let outbound = self.outbound(work, message.subject.clone(), rendered.parts).await?;
-        Ok(Ok((outbound, rendered.loss)))
-    }
-
-    async fn outbound(&self, work: &Work, subject: Option<String>, parts: Vec<Part>) -> Result<Outbound, StoreError> {
-        let data = &work.event.data;
-        let in_reply_to = match data.in_reply_to {
-            Some(id) => self.external_id(id).await?,
-            None => None,
-        };
-        let mut files = BTreeMap::new();
-        let parts = parts.into_iter().map(|part| self.reachable(part, &mut files)).collect();
-        Ok(Outbound {
-            id: work.id,
-            recipient: work.way().to.clone(),
-            author: data.author.kind,
-            in_reply_to,
-            last_inbound: self.last_inbound(work.state.contact).await?,
-            subject,
-            parts,
-            expires_in: work.state.expires_at.map(|end| end.since(Time::now())),
-            metadata: data.metadata.clone(),
-            files,
-        })
-    }
-
-    /// The person may have said stop, and the window may have closed, while the message waited.
-    async fn refusal(&self, bound: &Bound, work: &Work, parts: &[Part]) -> Result<Option<Reason>, StoreError> {
-        let request = Request {
-            channel: &self.channel.name,
-            window: bound.abilities.window.as_ref(),
-            contacts: &[work.state.contact],
-            to: &work.way().to,
-            category: work.state.category,
-            parts,
-            tag: work.event.data.metadata.get("tag").and_then(|tag| tag.as_str()),
-        };
-        Ok(self.permits.refusal(request, Time::now()).await?.map(|refusal| match refusal {
-            Refusal::OptedOut(_) => final_reason(ReasonCode::OptedOut, "the person does not want such messages here"),
-            Refusal::OutsideWindow { .. } => {
-                final_reason(ReasonCode::OutsideWindow, "the time for free answers on this channel is over")
-            }
-        }))
-    }
-
-    async fn last_inbound(&self, contact: Uuid) -> Result<Option<String>, StoreError> {
-        let known = self.directory.person(contact).await?;
-        let inbound = known.and_then(|known| known.last_inbound());
-        Ok(inbound.filter(|inbound| inbound.channel == self.channel.name).and_then(|inbound| inbound.external_id))
-    }
-
-    /// Files of ours get an address that the provider can open, and the adapter may read them.
-    fn reachable(&self, part: Part, files: &mut BTreeMap<String, Uuid>) -> Part {
-        match part {
-            Part::Media { kind, url, content_type, name, bytes, caption } => {
-                let links = self.media.links();
-                let id = links.id_in(&url);
-                let url = id.map_or(url, |id| links.signed(id, Time::now()));
-                files.extend(id.map(|id| (url.clone(), id)));
-                Part::Media { kind, url, content_type, name, bytes, caption }
-            }
-            other => other,
-        }
-    }
-
-    /// The provider's id of an interaction: one that was received tells it, one that was sent learnt it.
-    async fn external_id(&self, id: Uuid) -> Result<Option<String>, StoreError> {
-        if let Some(state) = self.accept.message(id).await? {
-            let way = state.ways.into_iter().find(|way| way.channel.name == self.channel.name);
-            return Ok(way.and_then(|way| way.external_ids.into_iter().next()));
-        }
-        let Some(record) = self.store.find(id).await?.filter(|record| record.channel == self.channel.name) else {
-            return Ok(None);
-        };
-        Ok(read(&record).ok().and_then(|event| event.data.external_ids.into_iter().next()))
-    }
-
     async fn sent(&self, bound: &Bound, id: Uuid, receipt: Receipt, loss: Vec<Loss>) -> Result<Outcome, StoreError> {
         let change = StatusChange { status: receipt.status, at: Time::now(), reason: None };
-        self.note(id, Report { external_ids: receipt.external_ids, change, loss: Some(loss) }).await?;
+        let Receipt { external_ids, names, refused, .. } = receipt;
+        self.note(id, Report { external_ids, names, change, loss: Some(loss) }).await?;
+        for (to, reason) in refused {
+            self.accept.recipient_refused(&self.channel.name, id, to, reason).await?;
+        }
         count(&self.channel.counters.sent);
         self.show_state(bound, ChannelState::Connected, None).await;
         Ok(Outcome::Done)
@@ -241,6 +129,10 @@ impl ChannelSender {
                 Ok(Outcome::Hold { why })
             }
             FaultKind::RateLimited => self.again(id, attempt, fault, Scope::Target).await,
+            // One mailbox that is full says nothing about the channel.
+            FaultKind::Unavailable if fault.reason == Some(ReasonCode::Unreachable) => {
+                self.again(id, attempt, fault, Scope::Lane).await
+            }
             FaultKind::Unavailable | FaultKind::Internal => {
                 self.show_state(bound, ChannelState::Degraded, Some(why)).await;
                 self.again(id, attempt, fault, Scope::Lane).await
@@ -323,17 +215,13 @@ impl ChannelSender {
     }
 }
 
-fn read(record: &Record) -> Result<Event, StoreError> {
-    serde_json::from_slice(&record.body).map_err(|error| StoreError::Corrupt(format!("interaction: {error}")))
-}
-
 /// A dead letter, unless the message goes on elsewhere: retrying it would send it twice.
 fn ended(goes_on: bool, why: String) -> Outcome {
     if goes_on { Outcome::Discard { why } } else { Outcome::GiveUp { why } }
 }
 
 /// Without a hope that it may be otherwise later.
-fn final_reason(code: ReasonCode, text: &str) -> Reason {
+pub(super) fn final_reason(code: ReasonCode, text: &str) -> Reason {
     Reason { retryable: false, ..reason(code, text) }
 }
 

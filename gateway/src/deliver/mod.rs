@@ -12,6 +12,8 @@ mod gate;
 mod handle;
 mod lane;
 mod lanes;
+mod letter;
+mod preparing;
 mod record_keeping;
 mod schedule;
 mod settle;
