@@ -91,7 +91,7 @@ impl Accept {
             && state.ways.len().to_string().as_bytes() == ways
             && state.overdue(now)
         {
-            self.going_on(&mut batch, &state, &Trace::from_header(None));
+            self.going_on(&mut batch, &state, &Trace::from_header(None)).await?;
             batch.writes.push(self.state_write(&state, Some(&entry)));
         }
         self.store.commit(batch).await.map(drop)

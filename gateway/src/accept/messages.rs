@@ -10,6 +10,7 @@ use crate::store::{Entry, Key, StoreError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageState {
     pub id: Uuid,
+    /// The member that has the address.
     pub contact: Uuid,
     pub conversation: Uuid,
     pub category: Category,

@@ -6,8 +6,8 @@ use super::fallback::due_write;
 use super::messages::{MessageState, Turn};
 use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Identity, Interaction, Kind, Loss, Reason,
-    Status, StatusChange, Time,
+    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Identity, Interaction, Kind, Loss, Reason, Status,
+    StatusChange, Time,
 };
 use crate::plugin::exchange::StatusReport;
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
@@ -54,9 +54,9 @@ impl Accept {
     /// As the store's commit.
     pub async fn channel_state(&self, channel: &ChannelRef, state: &str, why: Option<&str>) -> Result<(), StoreError> {
         let now = Time::now();
-        let mut data = blank(channel, Direction::Inbound, now, now);
+        let mut data = blank(Some(channel), Direction::Inbound, now, now);
         data.detail = Some(serde_json::json!({ "state": state, "why": why }));
-        let event = event(Kind::ChannelState, data, &self.schema_url, &Trace::from_header(None), None, None);
+        let event = event(Kind::ChannelState, None, data, &self.schema_url, &Trace::from_header(None), None, None);
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
@@ -76,7 +76,7 @@ impl Accept {
         let dedupe = DedupeKey::of(&[channel, "refused", &id.to_string(), &to.value]);
         (told.ways[index].to, told.status) = (to, Status::Failed);
         let change = StatusChange::failed(reason);
-        let mut event = self.status_event(&told, index, &change, &Trace::from_header(None), None, None);
+        let mut event = self.status_event(&told, index, &change, &Trace::from_header(None), None, None).await?;
         event.dedupe = Some(dedupe);
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
@@ -99,30 +99,43 @@ impl Accept {
             state.revive(index);
         }
         let turn = state.advance(index, None, &report.change, Time::now());
-        self.turned(&mut batch, &state, Turned { index, turn, change: &report.change, external: None }, trace);
+        self.turned(&mut batch, &state, Turned { index, turn, change: &report.change, external: None }, trace).await?;
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await?;
         Ok(turn == Turn::GoesOn)
     }
 
     /// The events of a turn, and the clock of the way that it led to.
-    pub(super) fn turned(&self, batch: &mut Batch, state: &MessageState, turned: Turned<'_>, trace: &Trace) {
+    pub(super) async fn turned(
+        &self,
+        batch: &mut Batch,
+        state: &MessageState,
+        turned: Turned<'_>,
+        trace: &Trace,
+    ) -> Result<(), StoreError> {
         let Turned { index, turn, change, external } = turned;
         if turn != Turn::Nothing {
-            batch.events.push(self.status_event(state, index, change, trace, external, None));
+            batch.events.push(self.status_event(state, index, change, trace, external, None).await?);
         }
         if turn == Turn::GoesOn {
-            self.going_on(batch, state, trace);
+            self.going_on(batch, state, trace).await?;
         }
+        Ok(())
     }
 
     /// The last way begins: the event is what its channel sends.
-    pub(super) fn going_on(&self, batch: &mut Batch, state: &MessageState, trace: &Trace) {
+    pub(super) async fn going_on(
+        &self,
+        batch: &mut Batch,
+        state: &MessageState,
+        trace: &Trace,
+    ) -> Result<(), StoreError> {
         let index = state.ways.len() - 1;
         let target = super::target(&state.ways[index].channel.name);
         let change = StatusChange { status: Status::Queued, at: Time::now(), reason: None };
-        batch.events.push(self.status_event(state, index, &change, trace, None, Some(target)));
+        batch.events.push(self.status_event(state, index, &change, trace, None, Some(target)).await?);
         batch.writes.extend(due_write(state));
+        Ok(())
     }
 
     /// Takes a provider's receipt. Tells whether it was news.
@@ -156,12 +169,8 @@ impl Accept {
         if turn == Turn::Nothing && batch.writes.is_empty() && pieces == state.ways[index].pieces {
             return Ok(false);
         }
-        self.turned(
-            &mut batch,
-            &state,
-            Turned { index, turn, change: &change, external: report.external_id.as_deref() },
-            trace,
-        );
+        let turned = Turned { index, turn, change: &change, external: report.external_id.as_deref() };
+        self.turned(&mut batch, &state, turned, trace).await?;
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await?;
         Ok(turn != Turn::Nothing)
@@ -193,20 +202,20 @@ impl Accept {
         trace: &Trace,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let mut data = blank(channel, Direction::Outbound, change.at, now);
+        let mut data = blank(Some(channel), Direction::Outbound, change.at, now);
         data.external_ids.extend(report.external_id.clone());
         data.to.extend(report.recipient.clone());
         fill(&mut data, None, change);
         let name = serde_json::to_string(&change.status).unwrap_or_default();
         let external = report.external_id.as_deref().unwrap_or_default();
         let dedupe = DedupeKey::of(&[&channel.name, Kind::MessageStatus.as_str(), external, &name]);
-        let event = event(Kind::MessageStatus, data, &self.schema_url, trace, Some(dedupe), None);
+        let event = event(Kind::MessageStatus, None, data, &self.schema_url, trace, Some(dedupe), None);
         let committed = self.store.commit(Batch { events: vec![event], ..Batch::default() }).await?;
         Ok(matches!(committed.events.first(), Some(Appended::New { .. })))
     }
 
     /// `target`: who must do something because of it.
-    fn status_event(
+    async fn status_event(
         &self,
         state: &MessageState,
         index: usize,
@@ -214,18 +223,20 @@ impl Accept {
         trace: &Trace,
         external: Option<&str>,
         target: Option<String>,
-    ) -> NewEvent {
+    ) -> Result<NewEvent, StoreError> {
         let (way, now) = (&state.ways[index], Time::now());
-        let mut data = blank(&way.channel, Direction::Outbound, change.at, now);
-        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![way.to.clone()] });
-        let channels = state.ways.iter().map(|way| way.channel.name.clone()).collect();
-        data.conversation = Some(ConversationRef { id: state.conversation, new: false, channels });
+        let mut data = blank(Some(&way.channel), Direction::Outbound, change.at, now);
+        let known = self.directory.person(state.contact).await?;
+        data.contact = known.as_ref().map(|known| known.contact.to_ref());
+        data.conversation = known
+            .and_then(|known| known.conversation(state.conversation).map(|conversation| conversation.to_ref(false)))
+            .or_else(|| Some(past(state)));
         data.author = Author { kind: AuthorKind::System, name: None };
         data.to = vec![way.to.clone()];
         data.external_ids = external.map_or_else(|| way.external_ids.clone(), |external| vec![external.to_owned()]);
         data.detail = Some(way.told());
         fill(&mut data, Some(state.id), &StatusChange { status: state.status, ..change.clone() });
-        event(Kind::MessageStatus, data, &self.schema_url, trace, None, target)
+        Ok(event(Kind::MessageStatus, Some(state.contact), data, &self.schema_url, trace, None, target))
     }
 
     pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
@@ -236,6 +247,12 @@ impl Accept {
     fn external_write(&self, channel: &str, external_id: &str, id: Uuid) -> Write {
         Write::put(external_key(channel, external_id), id_value(id)).expiring(Time::now().plus(self.retention))
     }
+}
+
+/// A conversation that is no longer its contact's newest.
+fn past(state: &MessageState) -> ConversationRef {
+    let channels = state.ways.iter().map(|way| way.channel.name.clone()).collect();
+    ConversationRef { id: state.conversation, new: false, channels, control: None }
 }
 
 fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {

@@ -63,21 +63,24 @@ impl Accept {
             evidence: will.evidence.clone(),
         };
         let write = self.consents.with(&Subject::Contact(known.contact.id), std::slice::from_ref(&decision)).await?;
-        let mut data = blank(will.channel.as_ref().unwrap_or(&by_api()), Direction::Inbound, now, now);
+        let mut data = blank(will.channel.as_ref(), Direction::Inbound, now, now);
         data.contact = Some(known.contact.to_ref());
-        data.conversation = known.conversation.as_ref().map(|conversation| conversation.to_ref(false));
+        let conversation = known.contact.conversation.and_then(|id| known.conversation(id));
+        data.conversation = conversation.map(|conversation| conversation.to_ref(false));
         data.author = Author { kind: AuthorKind::System, name: Some(will.by.clone()) };
         data.detail = Some(json!(decision));
-        let event = event(Kind::ContactConsent, data, &self.schema_url, &Trace::from_header(None), None, None);
+        let event = event(
+            Kind::ContactConsent,
+            Some(known.contact.id),
+            data,
+            &self.schema_url,
+            &Trace::from_header(None),
+            None,
+            None,
+        );
         self.store.commit(Batch { events: vec![event], writes: vec![write], ..Batch::default() }).await?;
         Ok(true)
     }
-}
-
-/// Where something is told that belongs to no channel.
-fn by_api() -> ChannelRef {
-    let api = || "api".to_owned();
-    ChannelRef { name: api(), medium: api(), adapter: api() }
 }
 
 impl Drafting<'_> {

@@ -12,8 +12,9 @@ use super::auth::Caller;
 use super::choice::Route;
 use super::input::{Id, NoParams, Params, Sent};
 use super::outgoing::{Checked, NewMessage};
-use super::{Api, attachments, choice};
+use super::{Api, attachments, choice, contacts};
 use crate::accept::{Idempotency, MessageState, Step, Submission, SubmitError, Trace, Way};
+use crate::customer::Refused;
 use crate::edge::Problem;
 use crate::interaction::{Author, Category, Identity, Loss, Message, Reason, Status, Time, Why};
 
@@ -50,7 +51,8 @@ pub(super) async fn send(
     if query.dry_run {
         return ok(route.shown());
     }
-    let submitted = accept.submit(&submission(new, route, idempotency, &headers)).await?;
+    let submission = Submission { backend: caller.backend.clone(), ..submission(new, route, idempotency, &headers) };
+    let submitted = accept.submit(&submission).await?;
     Ok((StatusCode::ACCEPTED, Json(submitted)).into_response())
 }
 
@@ -67,6 +69,7 @@ fn submission(new: Checked, route: Route, idempotency: Option<Idempotency>, head
         expires_in: new.expires_in,
         metadata,
         idempotency,
+        backend: None,
         trace: Trace::from_header(headers.get("traceparent").and_then(|value| value.to_str().ok())),
     }
 }
@@ -108,6 +111,7 @@ impl From<SubmitError> for Problem {
                 refused("invalid", &format!("in_reply_to: {id} is no interaction with this contact"))
                     .with("path", "in_reply_to")
             }
+            SubmitError::Controlled(backend) => Refused::Controlled(backend).into(),
             SubmitError::Store(error) => error.into(),
         }
     }
@@ -184,5 +188,7 @@ impl From<MessageState> for Shown {
 /// `GET /v1/messages/{id}`
 pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
     let state = api.edge.accept.message(id).await?;
-    ok(Shown::from(state.ok_or_else(|| Problem::not_found(format!("there is no outbound message {id}")))?))
+    let state = state.ok_or_else(|| Problem::not_found(format!("there is no outbound message {id}")))?;
+    let contact_id = contacts::leader(&api, state.contact).await?;
+    ok(Shown { contact_id, ..Shown::from(state) })
 }

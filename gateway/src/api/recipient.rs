@@ -69,7 +69,7 @@ impl Person {
 
     /// Ids under which the person is known, the first for callers; none where an address is new.
     pub(super) fn ids(&self) -> Vec<Uuid> {
-        self.contact.iter().map(|contact| contact.id).collect()
+        self.contact.as_ref().map_or_else(Vec::new, |contact| contact.members.clone())
     }
 
     /// Channels in the order in which they are tried: the one that was named alone; else where the conversation is, what the
@@ -132,7 +132,7 @@ impl Person {
         }
         let Some(contact) = &self.contact else { return Ok(None) };
         let channel = Some(bound.reference.name.clone());
-        let came = Filter { contact: Some(contact.id), channel, ..Filter::default() };
+        let came = Filter { contacts: contact.members.clone(), channel, ..Filter::default() };
         if let Some(addressed) = newest_sender(api, came).await? {
             return Ok(Some(addressed.to));
         }
@@ -219,10 +219,10 @@ async fn contact(api: &Api, id: Uuid) -> Result<Arc<Contact>, Problem> {
 
 /// Channel and sender of the newest message that came.
 async fn newest_sender(api: &Api, filter: Filter) -> Result<Option<Addressed>, StoreError> {
-    let filter = Filter { kind: Some(Kind::MessageReceived), ..filter };
+    let filter = Filter { kinds: vec![Kind::MessageReceived], ..filter };
     let newest = api.store.page(&filter, None, Order::NewestFirst, 1).await?;
     let event = newest.first().and_then(|record| serde_json::from_slice::<Event>(&record.body).ok());
-    Ok(event.and_then(|event| Some(Addressed { channel: event.data.channel.name, to: event.data.from? })))
+    Ok(event.and_then(|event| Some(Addressed { channel: event.data.channel?.name, to: event.data.from? })))
 }
 
 fn unreached(channel: &str) -> Problem {

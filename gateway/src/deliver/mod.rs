@@ -18,6 +18,7 @@ mod record_keeping;
 mod schedule;
 mod settle;
 mod signature;
+mod story;
 mod subscriber;
 mod target;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use fetcher::Fetcher;
 pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};
 pub use schedule::{PAUSE_MAX, retry_after};
 pub use signature::{InvalidSecret, Signer};
+pub use story::Story;
 pub use subscriber::{Status, Subscriber, SubscriberState};
 pub use target::{Attempt, Outcome, Scope, Target};
 pub use worker::{Shutdown, start};

@@ -75,10 +75,12 @@ impl ChannelSender {
 
     /// The person may have said stop, and the window may have closed, while the message waited.
     async fn refusal(&self, bound: &Bound, work: &Work, parts: &[Part]) -> Result<Option<Reason>, StoreError> {
+        let known = self.directory.person(work.state.contact).await?;
+        let contacts = known.map_or_else(|| vec![work.state.contact], |known| known.ids());
         let request = Request {
             channel: &self.channel.name,
             window: bound.abilities.window.as_ref(),
-            contacts: &[work.state.contact],
+            contacts: &contacts,
             to: &work.way().to,
             category: work.state.category,
             parts,

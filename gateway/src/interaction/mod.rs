@@ -2,6 +2,7 @@
 //!
 //! Knows neither wire formats of providers nor of plugins nor of the store; those are converted at their edges.
 
+mod country;
 mod event;
 mod identity;
 mod part;
@@ -9,6 +10,7 @@ mod status;
 mod time;
 mod way;
 
+pub use country::Country;
 pub use event::{
     Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, Interaction, Kind, Message,
 };

@@ -65,18 +65,17 @@ impl Permits {
 
     /// When the person's newest message on the channel came.
     async fn last_heard(&self, request: Request<'_>) -> Result<Option<Time>, StoreError> {
-        let mut heard = None;
-        for contact in request.contacts {
-            let filter = Filter {
-                contact: Some(*contact),
-                channel: Some(request.channel.to_owned()),
-                kind: Some(Kind::MessageReceived),
-                ..Filter::default()
-            };
-            let newest = self.store.page(&filter, None, Order::NewestFirst, 1).await?;
-            heard = heard.max(newest.first().map(|record| record.time));
+        if request.contacts.is_empty() {
+            return Ok(None);
         }
-        Ok(heard)
+        let filter = Filter {
+            contacts: request.contacts.to_vec(),
+            channel: Some(request.channel.to_owned()),
+            kinds: vec![Kind::MessageReceived],
+            ..Filter::default()
+        };
+        let newest = self.store.page(&filter, None, Order::NewestFirst, 1).await?;
+        Ok(newest.first().map(|record| record.time))
     }
 }
 
