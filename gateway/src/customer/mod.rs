@@ -15,6 +15,8 @@ mod links;
 mod news;
 mod records;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use control::{Change, Refused};
 pub use directory::Directory;
