@@ -18,6 +18,8 @@ mod news;
 mod preferences;
 mod records;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use consent::{Consent, Consents, Decision, Source, Subject, Unwanted};
 pub use control::{Change, Refused};
