@@ -20,3 +20,4 @@ mod outbound;
 mod people;
 mod sending;
 mod support;
+mod tokens;
