@@ -1,0 +1,5 @@
+//! E-mail
+mod html;
+mod mime;
+mod quote;
+mod text;
