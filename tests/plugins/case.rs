@@ -29,6 +29,12 @@ pub struct Case {
     pub opening: Option<Opening>,
     pub state: Option<State>,
     pub frame: Option<String>,
+    pub mail: Option<Mail>,
+    /// The interaction that the message answers, for `compose`.
+    pub answered: Option<Value>,
+    /// Files of ours: a part of the message whose address ends with the name speaks of it.
+    #[serde(default)]
+    pub files: BTreeMap<String, File>,
     /// Interactions that the host knows of the person, for `socket.history`.
     #[serde(default)]
     pub history: Vec<Value>,
@@ -51,6 +57,8 @@ pub enum Call {
     Show,
     Open,
     Frame,
+    Receive,
+    Compose,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +152,34 @@ pub struct Answer {
     pub body: String,
     #[serde(default)]
     pub close: bool,
+}
+
+/// A mail: as text with lines of any ending, as a file beside the case, or as bytes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    #[serde(default = "default_mail_id")]
+    pub id: String,
+    #[serde(default = "default_now")]
+    pub at: String,
+    /// Line ends become CRLF.
+    pub text: Option<String>,
+    /// Beside the case; taken as it is.
+    pub file: Option<String>,
+    pub hex: Option<String>,
+    pub repeat: Option<Repeat>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    #[serde(default)]
+    pub text: String,
+    pub hex: Option<String>,
+}
+
+fn default_mail_id() -> String {
+    "1.1".into()
 }
 
 fn default_channel() -> String {

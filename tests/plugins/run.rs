@@ -9,11 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use omnigate::config::{self, Limits, Secret};
 use omnigate::egress::Egress;
-use omnigate::interaction::{AuthorKind, Identity, Time};
-use omnigate::plugin::exchange::{Called, Failure, Opening, Outbound, Outcome, Request, SessionState, Signal, Step};
-use omnigate::plugin::{self, Binding, KvEntry, KvError, Plugin, Plugins, Services, Ticket, Tools};
+use omnigate::interaction::{AuthorKind, Identity, Part, Time};
+use omnigate::plugin::exchange::{
+    Arrived, Called, Failure, Letter, Opening, Outbound, Outcome, Request, SessionState, Signal, Step,
+};
+use omnigate::plugin::{self, Binding, KeptFile, KvEntry, KvError, Plugin, Plugins, Services, Ticket, Tools};
 use ring::hmac;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::case::{self, Case};
 use crate::peer::{self, Peer};
@@ -43,7 +46,7 @@ impl Runner {
         let peer = Peer::scripted(case.provider.iter().map(answer).collect()).await;
         let binding = Arc::new(self.binding(&case, &plugin, &peer, path));
         self.services.reset(&case);
-        let (result, authentic) = call(&plugin, &binding, case).await;
+        let (result, authentic) = call(&plugin, &binding, case, path).await;
         let hide = |text: String| text.replace(&peer.url(), "{peer}").replace(&peer.address.to_string(), "{peer}");
         let mut outcome = result;
         outcome["authentic"] = authentic.into();
@@ -74,7 +77,7 @@ impl Runner {
     }
 }
 
-async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case) -> (Value, bool) {
+async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) -> (Value, bool) {
     let attempt = case.attempt;
     match case.call {
         case::Call::HandleRequest => {
@@ -82,7 +85,7 @@ async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case) -> (Value, bo
             shown(plugin.handle_request(binding, request).await, |outcome| shown_outcome(&outcome))
         }
         case::Call::Send => {
-            let message = message(case.message.expect("[message]"));
+            let message = message(case.message.expect("[message]"), &case.files);
             shown(plugin.send(binding, attempt, message).await, |receipt| json!(receipt))
         }
         case::Call::Locate => {
@@ -107,6 +110,17 @@ async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case) -> (Value, bo
             let frame = case.frame.expect("frame");
             shown(plugin.frame(binding, state, &frame).await, |step| shown_step(&step))
         }
+        case::Call::Receive => {
+            let mail = mail(case.mail.expect("[mail]"), path);
+            shown(plugin.receive(binding, mail).await, |received| {
+                with_files(json!({"events": received.happenings}), &received.files)
+            })
+        }
+        case::Call::Compose => {
+            let message = message(case.message.expect("[message]"), &case.files);
+            let answered = case.answered.map(|event| event.to_string());
+            shown(plugin.compose(binding, attempt, message, answered).await, |letter| shown_letter(&letter))
+        }
     }
 }
 
@@ -124,7 +138,33 @@ fn shown_outcome(outcome: &Outcome) -> Value {
     let headers: BTreeMap<_, _> = outcome.reply.headers.iter().cloned().collect();
     let body = String::from_utf8_lossy(&outcome.reply.body);
     let body = if body.len() > 2_000 { format!("{} bytes", body.len()) } else { body.into_owned() };
-    json!({"reply": {"status": outcome.reply.status, "headers": headers, "body": body}, "events": outcome.happenings})
+    let reply = json!({"status": outcome.reply.status, "headers": headers, "body": body});
+    with_files(json!({"reply": reply, "events": outcome.happenings}), &outcome.files)
+}
+
+/// Most calls keep none.
+fn with_files(mut shown: Value, files: &[KeptFile]) -> Value {
+    if !files.is_empty() {
+        shown["files"] = json!(files);
+    }
+    shown
+}
+
+/// Line by line, so that a difference can be read.
+fn shown_letter(letter: &Letter) -> Value {
+    let raw = String::from_utf8_lossy(&letter.raw);
+    let mut shown = json!(letter);
+    shown["raw"] = raw.trim_end_matches("\r\n").split("\r\n").collect();
+    shown
+}
+
+fn mail(mail: case::Mail, path: &Path) -> Arrived {
+    let beside = |name: String| std::fs::read(path.with_file_name(name)).unwrap();
+    let with_crlf = |text: String| text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes();
+    let repeated = mail.repeat.map(|repeat| repeat.text.repeat(repeat.times)).unwrap_or_default();
+    let raw = mail.text.map(|text| with_crlf(text + &repeated));
+    let raw = raw.or(mail.file.map(beside)).or(mail.hex.map(|text| hex::decode(text).unwrap())).expect("a mail");
+    Arrived { id: mail.id, at: serde_json::from_value(json!(mail.at)).unwrap(), raw }
 }
 
 fn shown_step(step: &Step) -> Value {
@@ -196,7 +236,13 @@ fn signature(sign: &case::Sign, secret: &str, body: &[u8]) -> String {
     format!("{}{encoded}", sign.prefix)
 }
 
-fn message(case: case::Message) -> Outbound {
+/// A part speaks of a file of ours where its address ends with the file's name.
+fn message(case: case::Message, files: &BTreeMap<String, case::File>) -> Outbound {
+    let id = |url: &String| files.keys().position(|name| url.ends_with(name.as_str())).map(|at| file_id(at as u128));
+    let urls = case.parts.iter().filter_map(|part| match part {
+        Part::Media { url, .. } => Some((url.clone(), id(url)?)),
+        _ => None,
+    });
     Outbound {
         id: case.id.parse().unwrap(),
         recipient: case.recipient,
@@ -204,10 +250,16 @@ fn message(case: case::Message) -> Outbound {
         in_reply_to: case.in_reply_to,
         last_inbound: case.last_inbound,
         subject: case.subject,
+        files: urls.collect(),
         parts: case.parts,
         expires_in: case.expires_in_ms.map(Duration::from_millis),
         metadata: case.metadata,
     }
+}
+
+/// Of the file that many places after the first.
+fn file_id(place: u128) -> Uuid {
+    Uuid::from_u128(place + 1)
 }
 
 /// What a case says the gateway knows; records what is pushed.
@@ -217,6 +269,8 @@ struct CaseServices {
     sockets: Mutex<u32>,
     pushed: Mutex<Vec<Value>>,
     kv: Mutex<BTreeMap<String, (Vec<u8>, u64)>>,
+    files: Mutex<Vec<Vec<u8>>>,
+    kept_files: Mutex<u128>,
 }
 
 impl CaseServices {
@@ -224,6 +278,10 @@ impl CaseServices {
         *self.history.lock().unwrap() = case.history.iter().map(|event| event.to_string().into()).collect();
         *self.sockets.lock().unwrap() = case.sockets;
         self.pushed.lock().unwrap().clear();
+        let content =
+            |file: &case::File| file.hex.as_ref().map_or(file.text.clone().into(), |hex| hex::decode(hex).unwrap());
+        *self.files.lock().unwrap() = case.files.values().map(content).collect();
+        *self.kept_files.lock().unwrap() = 0;
         *self.kv.lock().unwrap() =
             case.kv.iter().map(|(key, value)| (key.clone(), (value.clone().into_bytes(), 1))).collect();
     }
@@ -284,5 +342,26 @@ impl Services for CaseServices {
             return Err(format!("{name} ({content_type}) has more than 1000000 bytes"));
         }
         Ok(Ticket { id: "upload-1".into(), url: format!("https://gw.example/v1/uploads/{channel}-1") })
+    }
+
+    async fn keep_file(&self, name: Option<String>, content_type: &str, content: Vec<u8>) -> Result<KeptFile, String> {
+        if content.len() > 20_000_000 {
+            return Err("the file has more than 20000000 bytes".into());
+        }
+        let mut count = self.kept_files.lock().unwrap();
+        *count += 1;
+        Ok(KeptFile {
+            id: file_id(*count - 1),
+            name,
+            content_type: content_type.to_owned(),
+            bytes: content.len() as u64,
+            sha256: hex::encode(ring::digest::digest(&ring::digest::SHA256, &content)),
+        })
+    }
+
+    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
+        let files = self.files.lock().unwrap();
+        let file = usize::try_from(id.as_u128() - 1).ok().and_then(|at| files.get(at));
+        file.cloned().ok_or_else(|| "no such file".to_owned())
     }
 }

@@ -21,6 +21,7 @@ pub fn message(text: &str) -> Outbound {
         recipient: visitor(),
         author: AuthorKind::Agent,
         in_reply_to: None,
+        files: std::collections::BTreeMap::new(),
         last_inbound: None,
         subject: None,
         parts: vec![Part::Text { text: text.into(), html: None }],

@@ -1,9 +1,11 @@
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::envelope::{attributed, blank, by_contact, event, with_message};
-use super::happened::Scene;
-use super::{Accept, external_key};
+use super::happened::{One, Scene, Told};
+use super::{Accept, external_key, id_value, name_key};
 use crate::customer::{Attribution, LastInbound, Session};
 use crate::interaction::{Author, AuthorKind, Direction, Identity, Interaction, Kind, Message, Part, Time};
 use crate::media::{self, Announced, Source};
@@ -19,14 +21,22 @@ pub(super) struct Drafting<'a> {
     pub(super) writes: Vec<Write>,
     /// The next event speaks of files that must be fetched.
     fetch: bool,
+    /// Names of messages of this very commit.
+    names: HashMap<String, Uuid>,
+    /// Kept files that an event speaks of already.
+    kept: BTreeSet<Uuid>,
 }
+
+/// Says in `metadata` what wrote a message that no person wrote.
+pub(super) const AUTOMATIC: &str = "automatic";
 
 type Drafted<T = ()> = Result<T, StoreError>;
 
 impl<'a> Drafting<'a> {
     pub(super) fn new(accept: &'a Accept, scene: &'a Scene<'a>) -> Self {
         let session = accept.directory.session(scene.now);
-        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false }
+        let (names, kept) = (HashMap::new(), BTreeSet::new());
+        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false, names, kept }
     }
 
     /// Whether there is nothing but events to write.
@@ -35,11 +45,13 @@ impl<'a> Drafting<'a> {
     }
 
     /// Receipts are no matter of a draft.
-    pub(super) async fn add(&mut self, happening: &Happening) -> Drafted {
+    pub(super) async fn add(&mut self, One { happening, told }: &One<'_>) -> Drafted {
         match happening {
-            Happening::Message(message) => self.message(message).await,
-            Happening::Echo(message) => self.echo(message).await,
-            Happening::Edit { id, target, sender, at, content } => self.edit(id, target, sender, *at, content).await,
+            Happening::Message(message) => self.message(message, told).await,
+            Happening::Echo(message) => self.echo(message, told).await,
+            Happening::Edit { id, target, sender, at, content } => {
+                self.edit(id, target, (sender, *at), content, told).await
+            }
             Happening::Deletion { id, target, sender, at } => {
                 let data = self.about(sender, *at, target).await?;
                 self.push(Kind::MessageDeleted, data, Some(id));
@@ -62,24 +74,29 @@ impl<'a> Drafting<'a> {
                 let data = self.of(sender, *at).await?;
                 self.push_detail(Kind::ConversationReferred, data, Some(id), referral.clone())
             }
-            Happening::Unsupported { id, what, sender, at } => self.unsupported(id, what, sender.as_ref(), *at).await,
+            Happening::Unsupported { id, what, sender, at } => {
+                self.unsupported(id, what, sender.as_ref(), *at, told).await
+            }
             Happening::Status(_) => Ok(()),
         }
     }
 
-    async fn message(&mut self, message: &Inbound) -> Drafted {
+    async fn message(&mut self, message: &Inbound, told: &Told<'_>) -> Drafted {
         let channel = self.scene.channel;
         let addresses: Vec<&Identity> = std::iter::once(&message.sender).chain(&message.aliases).collect();
         let attribution = self.session.attribute(&addresses, &channel.name).await?;
         let (from, external_id) = (message.sender.clone(), Some(message.id.clone()));
         self.session
             .note_inbound(attribution.contact.id, LastInbound { channel: channel.name.clone(), from, external_id });
-        let data = by_contact(channel, &attribution, message.sender.clone(), message.at, self.scene.now);
-        self.push_message(Kind::MessageReceived, data, message).await
+        let mut data = by_contact(channel, &attribution, message.sender.clone(), message.at, self.scene.now);
+        if message.automatic.is_some() {
+            data.author.kind = AuthorKind::Bot;
+        }
+        self.push_message(Kind::MessageReceived, data, message, told).await
     }
 
     /// Written in the provider's own app; what we sent ourselves and is only echoed, is in the log already.
-    async fn echo(&mut self, message: &Inbound) -> Drafted {
+    async fn echo(&mut self, message: &Inbound, told: &Told<'_>) -> Drafted {
         let channel = self.scene.channel;
         if self.accept.store.get(&external_key(&channel.name, &message.id)).await?.is_some() {
             return Ok(());
@@ -90,19 +107,19 @@ impl<'a> Drafting<'a> {
         let mut data = attributed(channel, &attribution, Direction::Outbound, at, self.scene.now);
         data.author = Author { kind: AuthorKind::Agent, name: message.sender.name.clone() };
         data.from = Some(message.sender.clone());
-        self.push_message(Kind::MessageEchoed, data, message).await
+        self.push_message(Kind::MessageEchoed, data, message, told).await
     }
 
     async fn edit(
         &mut self,
         id: &str,
         target: &str,
-        sender: &Identity,
-        at: Option<Time>,
+        (sender, at): (&Identity, Option<Time>),
         content: &Content,
+        told: &Told<'_>,
     ) -> Drafted {
         let data = self.about(sender, at, target).await?;
-        let message = self.message_of(content).await?;
+        let message = self.message_of(content, told).await?;
         self.push(Kind::MessageEdited, with_message(data, message), Some(id));
         Ok(())
     }
@@ -133,7 +150,14 @@ impl<'a> Drafting<'a> {
         self.push_detail(Kind::ChannelUnsupported, data, Some(id), json!({ "what": what, "change": detail }))
     }
 
-    async fn unsupported(&mut self, id: &str, what: &str, sender: Option<&Identity>, at: Option<Time>) -> Drafted {
+    async fn unsupported(
+        &mut self,
+        id: &str,
+        what: &str,
+        sender: Option<&Identity>,
+        at: Option<Time>,
+        told: &Told<'_>,
+    ) -> Drafted {
         let (channel, now) = (self.scene.channel, self.scene.now);
         let data = match sender {
             Some(sender) => self.of(sender, at).await?,
@@ -141,7 +165,7 @@ impl<'a> Drafting<'a> {
         };
         self.push_detail(Kind::ChannelUnsupported, data, Some(id), json!({ "what": what }))?;
         if let Some(event) = self.events.last_mut() {
-            event.raw = self.scene.raw.cloned();
+            event.raw = told.raw.cloned();
         }
         Ok(())
     }
@@ -166,24 +190,58 @@ impl<'a> Drafting<'a> {
 
     /// The interaction that a provider's id belongs to: sent by us, or received.
     async fn interaction_of(&self, external_id: &str) -> Drafted<Option<Uuid>> {
+        if let Some(id) = self.names.get(external_id) {
+            return Ok(Some(*id));
+        }
         let (store, channel) = (&self.accept.store, &self.scene.channel.name);
-        if let Some(entry) = store.get(&external_key(channel, external_id)).await? {
-            return Ok(Uuid::from_slice(&entry.value).ok());
+        for key in [external_key(channel, external_id), name_key(channel, external_id)] {
+            if let Some(entry) = store.get(&key).await? {
+                return Ok(Uuid::from_slice(&entry.value).ok());
+            }
         }
         store.find_duplicate(&dedupe_key(channel, Kind::MessageReceived, external_id)).await
     }
 
-    async fn push_message(&mut self, kind: Kind, mut data: Interaction, message: &Inbound) -> Drafted {
+    async fn push_message(&mut self, kind: Kind, mut data: Interaction, message: &Inbound, told: &Told<'_>) -> Drafted {
         data.to.clone_from(&message.recipients);
         data.external_ids = vec![message.id.clone()];
         data.metadata.clone_from(&message.metadata);
-        if let Some(target) = &message.in_reply_to {
-            data.in_reply_to = self.interaction_of(target).await?;
-            data.metadata.insert("in_reply_to_external".into(), target.clone().into());
+        if let Some(what) = &message.automatic {
+            data.metadata.insert(AUTOMATIC.into(), what.clone().into());
         }
-        let content = self.message_of(&message.content).await?;
-        self.push(kind, with_message(data, content), Some(&message.id));
+        self.answering(&mut data, &message.in_reply_to).await?;
+        let content = self.message_of(&message.content, told).await?;
+        let id = self.push(kind, with_message(data, content), Some(&message.id));
+        self.name(id, message);
         Ok(())
+    }
+
+    /// The first that is known counts; if none is, the nearest is told as the provider named it.
+    async fn answering(&mut self, data: &mut Interaction, candidates: &[String]) -> Drafted {
+        let Some(mut target) = candidates.first() else { return Ok(()) };
+        for candidate in candidates {
+            data.in_reply_to = self.interaction_of(candidate).await?;
+            if data.in_reply_to.is_some() {
+                target = candidate;
+                break;
+            }
+        }
+        data.metadata.insert("in_reply_to_external".into(), target.clone().into());
+        Ok(())
+    }
+
+    /// What later messages may call it. Duplicates are known for days only, a name for as long as the message.
+    fn name(&mut self, id: Uuid, message: &Inbound) {
+        self.names.insert(message.id.clone(), id);
+        if message.known_as.is_empty() {
+            return;
+        }
+        let expires = self.scene.now.plus(self.accept.retention);
+        for name in std::iter::once(&message.id).chain(&message.known_as) {
+            self.names.insert(name.clone(), id);
+            let write = Write::put(name_key(&self.scene.channel.name, name), id_value(id));
+            self.writes.push(write.expiring(expires));
+        }
     }
 
     fn push_detail(&mut self, kind: Kind, mut data: Interaction, id: Option<&str>, detail: Value) -> Drafted {
@@ -192,27 +250,30 @@ impl<'a> Drafting<'a> {
         Ok(())
     }
 
-    fn push(&mut self, kind: Kind, data: Interaction, id: Option<&str>) {
+    fn push(&mut self, kind: Kind, data: Interaction, id: Option<&str>) -> Uuid {
         let dedupe = id.map(|id| dedupe_key(&self.scene.channel.name, kind, id));
         let target = std::mem::take(&mut self.fetch).then(|| media::TARGET.to_owned());
-        self.events.push(event(kind, data, &self.accept.schema_url, self.scene.trace, dedupe, target));
+        let event = event(kind, data, &self.accept.schema_url, self.scene.trace, dedupe, target);
+        let id = event.id;
+        self.events.push(event);
+        id
     }
 
-    async fn message_of(&mut self, content: &Content) -> Drafted<Message> {
+    async fn message_of(&mut self, content: &Content, told: &Told<'_>) -> Drafted<Message> {
         let mut parts = Vec::with_capacity(content.parts.len());
         for piece in &content.parts {
             parts.push(match piece {
                 Piece::Part(part) => part.clone(),
-                Piece::Media(file) => self.file_part(file).await?,
+                Piece::Media(file) => self.file_part(file, told).await?,
             });
         }
         Ok(Message::new(content.subject.clone(), parts, content.quoted_text.clone()))
     }
 
-    async fn file_part(&mut self, file: &Media) -> Drafted<Part> {
+    async fn file_part(&mut self, file: &Media, told: &Told<'_>) -> Drafted<Part> {
         let url = match &file.source {
             MediaSource::Url(url) => url.clone(),
-            MediaSource::Stored(id) => self.stored_url(id).await?,
+            MediaSource::Stored(id) => self.stored_url(id, file, told).await?,
             MediaSource::Reference(reference) => self.announce(file, reference),
         };
         let Media { kind, content_type, name, bytes, caption, .. } = file.clone();
@@ -220,9 +281,15 @@ impl<'a> Drafting<'a> {
     }
 
     /// Nobody opens a file of another channel by naming it: such a name leads nowhere.
-    async fn stored_url(&self, id: &str) -> Drafted<String> {
+    async fn stored_url(&mut self, id: &str, file: &Media, told: &Told<'_>) -> Drafted<String> {
         let media = &self.accept.media;
         let Ok(id) = Uuid::parse_str(id) else { return Ok(media.links().plain(Uuid::nil())) };
+        if let Some(kept) = told.files.iter().find(|kept| kept.id == id) {
+            if self.kept.insert(id) {
+                self.writes.push(media.kept(kept, &self.scene.channel.name, file.kind));
+            }
+            return Ok(media.links().plain(id));
+        }
         let entry = media.entry(id).await?;
         let ours = entry.is_some_and(|entry| entry.announced.channel.as_deref() == Some(&self.scene.channel.name));
         Ok(media.links().plain(if ours { id } else { Uuid::nil() }))

@@ -3,8 +3,9 @@ use bytes::Bytes;
 use super::drafting::{Drafting, dedupe_key};
 use super::{Accept, Rounds, Trace};
 use crate::interaction::{ChannelRef, Kind, Time};
+use crate::plugin::KeptFile;
 use crate::plugin::exchange::{Happening, StatusReport};
-use crate::store::{Appended, Batch, StoreError};
+use crate::store::{Appended, Batch, StoreError, Write};
 
 /// What became of a request's happenings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,10 +14,26 @@ pub struct Accepted {
     pub duplicates: usize,
 }
 
-/// The circumstances that all happenings of a request share.
+/// What an adapter made of one request, frame or mail.
+#[derive(Clone, Copy, Default)]
+pub struct Told<'a> {
+    pub happenings: &'a [Happening],
+    /// Files that it kept meanwhile: those that an appended happening names stay.
+    pub files: &'a [KeptFile],
+    /// Kept with what is not understood.
+    pub raw: Option<&'a Bytes>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub(super) struct One<'a> {
+    pub(super) happening: &'a Happening,
+    pub(super) told: &'a Told<'a>,
+}
+
+/// The circumstances that everything in one commit shares.
 pub(super) struct Scene<'a> {
     pub(super) channel: &'a ChannelRef,
-    pub(super) raw: Option<&'a Bytes>,
     pub(super) trace: &'a Trace,
     pub(super) now: Time,
 }
@@ -24,23 +41,25 @@ pub(super) struct Scene<'a> {
 impl Accept {
     /// Appends what happened on a channel: all of it or nothing, durable when it returns.
     ///
-    /// `raw` is the request, kept with what is not understood.
+    /// `position`: how far a mailbox was read, written with the last of it.
     ///
     /// # Errors
     /// As the store's commit.
     pub async fn happened(
         &self,
         channel: &ChannelRef,
-        happenings: &[Happening],
-        raw: Option<&Bytes>,
+        told: &[Told<'_>],
+        position: &[Write],
         trace: &Trace,
     ) -> Result<Accepted, StoreError> {
-        if happenings.is_empty() {
+        let all: Vec<_> =
+            told.iter().flat_map(|told| told.happenings.iter().map(|h| One { happening: h, told })).collect();
+        if all.is_empty() && position.is_empty() {
             return Ok(Accepted::default());
         }
         let mut rounds = Rounds::default();
         loop {
-            match self.append(&Scene { channel, raw, trace, now: Time::now() }, happenings).await {
+            match self.append(&Scene { channel, trace, now: Time::now() }, &all, position).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return decided,
             }
@@ -48,55 +67,64 @@ impl Accept {
     }
 
     /// Receipts come last: the message that they speak of may be in the same request.
-    async fn append(&self, scene: &Scene<'_>, happenings: &[Happening]) -> Result<Accepted, StoreError> {
-        let others = happenings.iter().filter(|happening| !matches!(happening, Happening::Status(_)));
-        let mut accepted = self.append_new(scene, others.collect()).await?;
-        for happening in happenings {
-            if let Happening::Status(report) = happening {
+    async fn append(&self, scene: &Scene<'_>, all: &[One<'_>], position: &[Write]) -> Result<Accepted, StoreError> {
+        let (reports, others): (Vec<_>, Vec<_>) =
+            all.iter().copied().partition(|one| matches!(one.happening, Happening::Status(_)));
+        if reports.is_empty() {
+            return self.append_new(scene, others, position).await;
+        }
+        let mut accepted = self.append_new(scene, others, &[]).await?;
+        for one in reports {
+            if let Happening::Status(report) = one.happening {
                 accepted.count(self.report(scene, report).await?);
             }
+        }
+        if !position.is_empty() {
+            self.store.commit(Batch { writes: position.to_vec(), ..Batch::default() }).await?;
         }
         Ok(accepted)
     }
 
     /// The store leaves duplicates out by itself; but one that would open a conversation or make a contact must not get so far.
-    async fn append_new(&self, scene: &Scene<'_>, happenings: Vec<&Happening>) -> Result<Accepted, StoreError> {
-        let drafting = self.drafted(scene, &happenings).await?;
+    async fn append_new(
+        &self,
+        scene: &Scene<'_>,
+        all: Vec<One<'_>>,
+        position: &[Write],
+    ) -> Result<Accepted, StoreError> {
+        let drafting = self.drafted(scene, &all).await?;
         if drafting.changes_nothing_else() {
-            return self.commit(drafting).await;
+            return self.commit(drafting, position).await;
         }
-        let mut fresh = Vec::with_capacity(happenings.len());
-        for happening in &happenings {
-            if !self.is_duplicate(scene, happening).await? {
-                fresh.push(*happening);
+        let mut fresh = Vec::with_capacity(all.len());
+        for one in &all {
+            if !self.is_duplicate(scene, one.happening).await? {
+                fresh.push(*one);
             }
         }
-        let duplicates = happenings.len() - fresh.len();
+        let duplicates = all.len() - fresh.len();
         let drafting = if duplicates == 0 { drafting } else { self.drafted(scene, &fresh).await? };
-        let accepted = self.commit(drafting).await?;
+        let accepted = self.commit(drafting, position).await?;
         Ok(Accepted { duplicates: accepted.duplicates + duplicates, ..accepted })
     }
 
-    async fn drafted<'a>(
-        &'a self,
-        scene: &'a Scene<'a>,
-        happenings: &[&Happening],
-    ) -> Result<Drafting<'a>, StoreError> {
+    async fn drafted<'a>(&'a self, scene: &'a Scene<'a>, all: &[One<'a>]) -> Result<Drafting<'a>, StoreError> {
         let mut drafting = Drafting::new(self, scene);
-        for happening in happenings {
-            drafting.add(happening).await?;
+        for one in all {
+            drafting.add(one).await?;
         }
         Ok(drafting)
     }
 
-    async fn commit(&self, drafting: Drafting<'_>) -> Result<Accepted, StoreError> {
+    async fn commit(&self, drafting: Drafting<'_>, position: &[Write]) -> Result<Accepted, StoreError> {
         let Drafting { session, events, writes: others, .. } = drafting;
-        if events.is_empty() {
+        if events.is_empty() && position.is_empty() {
             return Ok(Accepted::default());
         }
         let mut writes = session.writes();
         let people = writes.len();
         writes.extend(others);
+        writes.extend_from_slice(position);
         let committed = self.store.commit(Batch { events, writes, ..Batch::default() }).await?;
         session.committed(&committed.versions[..people]);
         let mut accepted = Accepted::default();

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use envelope::{Trace, channel_lane};
-pub use happened::Accepted;
+pub use happened::{Accepted, Told};
 pub use messages::MessageState;
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
@@ -63,6 +63,11 @@ struct Rounds(usize);
 /// Where an external id points to the interaction that it belongs to.
 fn external_key(channel: &str, external_id: &str) -> crate::store::Key {
     crate::store::Key::of(&["external", channel, external_id])
+}
+
+/// Where a further name of a message points to it. Apart from the provider's ids, which receipts speak of: a sender chooses these.
+fn name_key(channel: &str, name: &str) -> crate::store::Key {
+    crate::store::Key::of(&["named", channel, name])
 }
 
 fn id_value(id: Uuid) -> Bytes {

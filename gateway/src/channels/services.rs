@@ -11,7 +11,7 @@ use crate::config::Limits;
 use crate::customer::Directory;
 use crate::interaction::{Identity, MediaKind, Time};
 use crate::media::{Announced, Media, Source};
-use crate::plugin::{KvEntry, KvError, Services, Ticket};
+use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
 use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Store, StoreError, Write};
 
 const KEY_MAX: usize = 256;
@@ -196,6 +196,19 @@ impl Services for GatewayServices {
         let id =
             self.media.announce_now(announced).await.map_err(|_| "no file can be stored at the moment".to_owned())?;
         Ok(Ticket { id: id.to_string(), url: self.media.links().upload(id, Time::now()) })
+    }
+
+    async fn keep_file(&self, name: Option<String>, content_type: &str, content: Vec<u8>) -> Result<KeptFile, String> {
+        let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(256).collect());
+        let kept = self.media.keep(name, content_type, content).await;
+        kept.map_err(|error| {
+            tracing::warn!(%error, "an adapter's file is not kept");
+            error.to_string()
+        })
+    }
+
+    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
+        self.media.read(id).await.map_err(|error| format!("the file cannot be read: {error}"))
     }
 }
 

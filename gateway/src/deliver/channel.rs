@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ impl ChannelSender {
         let known = self.directory.person(state.contact).await?;
         let inbound =
             known.and_then(|known| known.last_inbound()).filter(|inbound| inbound.channel == self.channel.name);
+        let mut files = BTreeMap::new();
+        let parts = message.parts.into_iter().map(|part| self.reachable(part, &mut files)).collect();
         Ok(Outbound {
             id: record.id,
             recipient: state.to.clone(),
@@ -110,18 +113,21 @@ impl ChannelSender {
             in_reply_to,
             last_inbound: inbound.and_then(|inbound| inbound.external_id),
             subject: message.subject,
-            parts: message.parts.into_iter().map(|part| self.reachable(part)).collect(),
+            parts,
             expires_in: state.expires_at.map(|end| end.since(Time::now())),
             metadata: data.metadata,
+            files,
         })
     }
 
-    /// Files of ours get an address that the provider can open.
-    fn reachable(&self, part: Part) -> Part {
+    /// Files of ours get an address that the provider can open, and the adapter may read them.
+    fn reachable(&self, part: Part, files: &mut BTreeMap<String, Uuid>) -> Part {
         match part {
             Part::Media { kind, url, content_type, name, bytes, caption } => {
                 let links = self.media.links();
-                let url = links.id_in(&url).map_or(url, |id| links.signed(id, Time::now()));
+                let id = links.id_in(&url);
+                let url = id.map_or(url, |id| links.signed(id, Time::now()));
+                files.extend(id.map(|id| (url.clone(), id)));
                 Part::Media { kind, url, content_type, name, bytes, caption }
             }
             other => other,

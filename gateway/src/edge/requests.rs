@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::{Edge, Problem, read_body};
-use crate::accept::Trace;
+use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
 use crate::plugin::exchange::{Broken, Called, Failure, Fault, FaultKind, Outcome, Reply, Request};
 use crate::store::StoreError;
@@ -135,7 +135,8 @@ impl Edge {
         raw: &Bytes,
         trace: &Trace,
     ) -> Result<(), StoreError> {
-        let accepted = self.accept.happened(&bound.reference, &outcome.happenings, Some(raw), trace).await?;
+        let told = Told { happenings: &outcome.happenings, files: &outcome.files, raw: Some(raw) };
+        let accepted = self.accept.happened(&bound.reference, &[told], &[], trace).await?;
         count_by(&channel.counters.received, accepted.appended);
         count_by(&channel.counters.duplicates, accepted.duplicates);
         Ok(())

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 
 use super::{Edge, Problem};
-use crate::accept::Trace;
+use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, Socket, count, count_by};
 use crate::plugin::Transport;
 use crate::plugin::exchange::{Called, Failure, Opening, SessionState, Step};
@@ -165,8 +165,9 @@ impl Conversation<'_> {
             Ok(step) => step,
             Err(failure) => return ControlFlow::Break(self.end_of(failure)),
         };
-        let accepted =
-            self.edge.accept.happened(&self.bound.reference, &step.happenings, None, &Trace::from_header(None)).await;
+        let told = Told { happenings: &step.happenings, files: &step.files, raw: None };
+        let trace = Trace::from_header(None);
+        let accepted = self.edge.accept.happened(&self.bound.reference, &[told], &[], &trace).await;
         match accepted {
             Ok(accepted) => {
                 count_by(&self.channel.counters.received, accepted.appended);

@@ -22,7 +22,8 @@ pub use files::{Stored, WriteError};
 pub use links::Links;
 
 use crate::config;
-use crate::interaction::{Kind, Time};
+use crate::interaction::{Kind, MediaKind, Time};
+use crate::plugin::KeptFile;
 use crate::store::{Batch, Expect, Key, Record, Store, StoreError, Write};
 
 /// A file younger than this may belong to an entry that is just being written.
@@ -95,6 +96,42 @@ impl Media {
         let (id, write) = self.announce(announced);
         self.store.commit(Batch { writes: vec![write], ..Batch::default() }).await?;
         Ok(id)
+    }
+
+    /// Writes a file that is here whole already; no entry speaks of it yet.
+    ///
+    /// # Errors
+    /// If a limit is met, or the disk is full.
+    pub async fn keep(&self, name: Option<String>, declared: &str, content: Vec<u8>) -> Result<KeptFile, WriteError> {
+        let body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(content))]);
+        let (max, types) = (self.rules.bytes_max, &self.rules.content_types);
+        let Stored { sha256, bytes, content_type } = self.files.write(body, max, Some(declared), types).await?;
+        Ok(KeptFile { id: Uuid::now_v7(), name, content_type, bytes, sha256 })
+    }
+
+    /// The write that makes a kept file one of the channel's: to be committed together with the event that speaks of it.
+    pub fn kept(&self, file: &KeptFile, channel: &str, kind: MediaKind) -> Write {
+        let KeptFile { id, name, content_type, bytes, sha256 } = file.clone();
+        let announced = Announced {
+            channel: Some(channel.to_owned()),
+            source: Source::Upload,
+            kind,
+            content_type: Some(content_type.clone()),
+            name,
+            bytes: Some(bytes),
+        };
+        let entry = Entry { announced, state: State::Stored(Stored { sha256, bytes, content_type }) };
+        self.write(id, &entry, Expect::Absent)
+    }
+
+    /// A stored file, whole.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be read.
+    pub async fn read(&self, id: Uuid) -> Result<Vec<u8>, MediaError> {
+        let entry = self.entry(id).await?.ok_or(MediaError::NotFound)?;
+        let State::Stored(stored) = entry.state else { return Err(MediaError::NotFound) };
+        Ok(tokio::fs::read(self.path(&stored)).await.map_err(WriteError::from)?)
     }
 
     /// What is known of a file.

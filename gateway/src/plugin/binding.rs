@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Manifest, Plugins};
+use super::{Manifest, Plugins, Transport};
 use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
 use crate::interaction::Time;
 
 /// The setting that leads a plugin to another host than the provider's.
 const API_BASE: &str = "api_base";
+
+/// A mailbox's adapter holds whole mails and their files: what its calls get at least, enough for mails of 25 MiB.
+const MAIL_MEMORY: usize = 256 << 20;
+const MAIL_OUTPUT: usize = 96 << 20;
+const MAIL_CPU: Duration = Duration::from_secs(5);
 
 /// Everything that a call may use, and nothing of any other channel.
 #[derive(Clone, Debug)]
@@ -55,6 +61,7 @@ impl Binding {
         key: Secret,
     ) -> Self {
         let settings = manifest.with_defaults(&channel.settings);
+        let limits = limits_of(manifest.transport, limits);
         Self {
             channel: name.to_owned(),
             medium: manifest.medium(&settings).to_owned(),
@@ -63,8 +70,8 @@ impl Binding {
             slots: slots(manifest, &settings),
             hosts: channel.grants.hosts.clone(),
             channel_key: key,
-            limits: limits.clone(),
-            places: places(limits),
+            places: places(&limits),
+            limits,
             clock: None,
             settings: Value::Object(settings).to_string(),
         }
@@ -85,6 +92,19 @@ impl Binding {
             places: places(limits),
             clock: None,
         }
+    }
+}
+
+fn limits_of(transport: Transport, limits: &Limits) -> Limits {
+    let limits = limits.clone();
+    match transport {
+        Transport::Http | Transport::Socket => limits,
+        Transport::Mail => Limits {
+            memory: limits.memory.max(MAIL_MEMORY),
+            output: limits.output.max(MAIL_OUTPUT),
+            cpu: limits.cpu.max(MAIL_CPU),
+            ..limits
+        },
     }
 }
 

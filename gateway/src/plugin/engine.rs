@@ -17,6 +17,8 @@ pub(super) const CORE_INSTANCES_MAX: usize = 40;
 pub(super) const MEMORIES_MAX: usize = 2;
 /// Of one component.
 pub(super) const TABLES_MAX: usize = 16;
+/// Of one memory, whatever a call may have: the store's limiter holds each call to what is its own.
+const MEMORY_MAX: usize = 256 << 20;
 /// Kept mapped of each free slot. With `pagemap_scan` resetting it costs less than mapping it again (27 -> 15 us a call).
 const KEEP_RESIDENT: usize = 512 << 10;
 
@@ -62,7 +64,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .table_elements(50_000)
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(8 << 20)
-        .max_memory_size(limits.memory)
+        .max_memory_size(limits.memory.max(MEMORY_MAX))
         .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(64 << 10)

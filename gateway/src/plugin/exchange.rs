@@ -1,12 +1,14 @@
 //! What goes to a plugin and comes back, in the gateway's own types.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::KeptFile;
 use crate::interaction::{AuthorKind, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time};
 
 /// A request to a channel, as it came.
@@ -35,6 +37,8 @@ pub struct Reply {
 pub struct Outcome {
     pub reply: Reply,
     pub happenings: Vec<Happening>,
+    /// Files that were kept meanwhile.
+    pub files: Vec<KeptFile>,
 }
 
 /// One thing that happened on a channel.
@@ -104,9 +108,26 @@ pub struct Inbound {
     pub aliases: Vec<Identity>,
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
-    pub in_reply_to: Option<String>,
+    /// Ids of what it answers, the nearest first.
+    #[serde(serialize_with = "none_one_or_many")]
+    pub in_reply_to: Vec<String>,
+    /// Further names of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known_as: Vec<String>,
+    /// No person wrote it, but this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<String>,
     pub content: Content,
     pub metadata: Map<String, Value>,
+}
+
+/// Most messages answer one or none.
+fn none_one_or_many<S: Serializer>(ids: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match ids {
+        [] => serializer.serialize_none(),
+        [one] => one.serialize(serializer),
+        many => many.serialize(serializer),
+    }
 }
 
 /// Parts with references to media that are still at the provider.
@@ -171,6 +192,37 @@ pub struct Outbound {
     pub parts: Vec<Part>,
     pub expires_in: Option<Duration>,
     pub metadata: Map<String, Value>,
+    /// Files of ours among the parts, by the address that stands there.
+    pub files: BTreeMap<String, Uuid>,
+}
+
+/// A mail as it lies in a mailbox.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// The same for the same mail, however often it is handed over.
+    pub id: String,
+    pub at: Time,
+    /// RFC 5322.
+    pub raw: Vec<u8>,
+}
+
+/// What happened by a mail.
+#[derive(Clone, Debug, Serialize)]
+pub struct Received {
+    pub happenings: Vec<Happening>,
+    pub files: Vec<KeptFile>,
+}
+
+/// A mail ready for SMTP, checked: no line of it can end the message or begin another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Letter {
+    /// Where bounces go; `None` for nowhere.
+    pub sender: Option<String>,
+    pub recipients: Vec<String>,
+    /// RFC 5322, lines ended by CRLF.
+    #[serde(skip)]
+    pub raw: Vec<u8>,
+    pub external_ids: Vec<String>,
 }
 
 /// What the provider answered to a message.
@@ -215,6 +267,8 @@ pub struct SessionState {
 pub struct Step {
     pub state: SessionState,
     pub happenings: Vec<Happening>,
+    /// Files that were kept meanwhile.
+    pub files: Vec<KeptFile>,
     pub frames: Vec<String>,
     pub close: Option<(u16, String)>,
 }

@@ -60,6 +60,8 @@ pub enum Transport {
     #[default]
     Http,
     Socket,
+    /// A mailbox; the settings say which.
+    Mail,
 }
 
 /// A secret that it uses by name.

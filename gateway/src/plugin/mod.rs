@@ -19,4 +19,4 @@ pub use artefacts::Artefacts;
 pub use binding::{Binding, Checked, check, missing};
 pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
 pub use registry::{Plugin, Plugins, Refused, Tools};
-pub use services::{KvEntry, KvError, NoServices, Services, Ticket};
+pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

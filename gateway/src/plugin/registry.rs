@@ -14,8 +14,10 @@ use wasmtime::Engine;
 use super::admission::{self, AdmissionError, Workshop};
 use super::artefacts::Artefacts;
 use super::call::{Call, bounded, panic_text};
-use super::exchange::{Called, Download};
-use super::exchange::{Failure, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal, Step};
+use super::exchange::{
+    Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Receipt, Received, Request, SessionState,
+    Signal, Step,
+};
 use super::state::Shared;
 use super::{Binding, Manifest, Services, contract, engine};
 use crate::config::Limits;
@@ -261,6 +263,22 @@ impl Plugin {
     /// A frame came in.
     pub async fn frame(&self, binding: &Arc<Binding>, state: SessionState, frame: &str) -> Called<Step> {
         called!(self, binding, |store| self.calls.frame(store, state, frame))
+    }
+
+    /// A mail came into the mailbox.
+    pub async fn receive(&self, binding: &Arc<Binding>, mail: Arrived) -> Called<Received> {
+        called!(self, binding, |store| self.calls.receive(store, mail))
+    }
+
+    /// Writes the letter that carries a message; `answered` is the interaction that it answers, as JSON.
+    pub async fn compose(
+        &self,
+        binding: &Arc<Binding>,
+        attempt: u32,
+        message: Outbound,
+        answered: Option<String>,
+    ) -> Called<Letter> {
+        called!(self, binding, |store| self.calls.compose(store, attempt, message, answered))
     }
 
     /// The semaphore stands before the pool: an exhausted pool is an error, a semaphore a queue.

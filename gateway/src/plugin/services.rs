@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::Serialize;
+use uuid::Uuid;
 
 use crate::interaction::Identity;
 
@@ -37,6 +39,29 @@ pub trait Services: Send + Sync + 'static {
     /// # Errors
     /// A sentence that says which limit was met.
     async fn open_upload(&self, channel: &str, name: &str, content_type: &str, bytes: u64) -> Result<Ticket, String>;
+
+    /// Writes a file whose bytes the adapter has; no interaction speaks of it yet.
+    ///
+    /// # Errors
+    /// A sentence that says which limit was met.
+    async fn keep_file(&self, name: Option<String>, content_type: &str, content: Vec<u8>) -> Result<KeptFile, String>;
+
+    /// A stored file, whole.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be had.
+    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String>;
+}
+
+/// A file on disk that the log does not know yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeptFile {
+    pub id: Uuid,
+    pub name: Option<String>,
+    pub content_type: String,
+    pub bytes: u64,
+    /// Hexadecimal.
+    pub sha256: String,
 }
 
 /// A value and its version.
@@ -88,6 +113,14 @@ impl Services for NoServices {
     }
 
     async fn open_upload(&self, _: &str, _: &str, _: &str, _: u64) -> Result<Ticket, String> {
+        Err("no gateway runs".to_owned())
+    }
+
+    async fn keep_file(&self, _: Option<String>, _: &str, _: Vec<u8>) -> Result<KeptFile, String> {
+        Err("no gateway runs".to_owned())
+    }
+
+    async fn read_file(&self, _: Uuid) -> Result<Vec<u8>, String> {
         Err("no gateway runs".to_owned())
     }
 }

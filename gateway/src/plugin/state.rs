@@ -1,11 +1,13 @@
 //! What the host keeps during one call.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
 use wasmtime::ResourceLimiter;
 
-use super::{Binding, Services};
+use super::{Binding, KeptFile, Services};
 use crate::egress::Egress;
 
 /// Bytes that the host signs, compares or copies in about one tick of processor time.
@@ -14,6 +16,8 @@ const BYTES_PER_TICK: usize = 512 << 10;
 const FAVOURS_MAX: u32 = 1_000;
 /// Files that one call may announce.
 const UPLOADS_MAX: u32 = 20;
+/// Files that one call may keep or read.
+const FILES_MAX: u32 = 200;
 
 /// What all calls share.
 pub(super) struct Shared {
@@ -26,6 +30,11 @@ pub(super) struct CallState {
     /// What it may still ask of the store and of open sockets.
     pub(super) favours_left: u32,
     pub(super) uploads_left: u32,
+    pub(super) files_left: u32,
+    /// What it kept: on disk, and in no event yet.
+    pub(super) kept: Vec<KeptFile>,
+    /// What it may read: files of the message that it sends, by their address there.
+    pub(super) readable: BTreeMap<String, Uuid>,
     pub(super) plugin: Arc<str>,
     pub(super) binding: Arc<Binding>,
     pub(super) shared: Arc<Shared>,
@@ -47,6 +56,9 @@ impl CallState {
             ticks_left: ticks,
             favours_left: FAVOURS_MAX,
             uploads_left: UPLOADS_MAX,
+            files_left: FILES_MAX,
+            kept: Vec::new(),
+            readable: BTreeMap::new(),
             deadline: Instant::now() + limits.wall,
             authentic: false,
             log: super::host::log::LogBudget::new(limits.log_lines),
@@ -72,6 +84,11 @@ impl CallState {
     /// Whether one more file may be announced.
     pub(super) fn may_upload(&mut self) -> bool {
         take_one(&mut self.uploads_left)
+    }
+
+    /// Whether one more file may be kept or read.
+    pub(super) fn may_touch_file(&mut self) -> bool {
+        take_one(&mut self.files_left)
     }
 
     /// What is left of the call's wall time.

@@ -1,4 +1,7 @@
-use crate::{Context, Fault, Identity, Opening, Outbound, Outcome, Receipt, Request, Signal, State, Step, http};
+use crate::{
+    Arrived, Context, Event, Fault, Identity, Letter, Opening, Outbound, Outcome, Receipt, Request, Signal, State,
+    Step, http,
+};
 
 /// An adapter. Only the first two functions are for every channel; the manifest says which of the others count.
 pub trait Channel {
@@ -45,6 +48,22 @@ pub trait Channel {
     /// The socket is closed.
     fn frame(_ctx: &Context, _state: State, _frame: &str) -> Result<Step, Fault> {
         Err(Fault::unsupported("this adapter has no sockets"))
+    }
+
+    /// A mail came into the mailbox.
+    ///
+    /// # Errors
+    /// The mail is kept aside as it came, and can be replayed.
+    fn receive(_ctx: &Context, _mail: Arrived) -> Result<Vec<Event>, Fault> {
+        Err(Fault::unsupported("this adapter has no mailbox"))
+    }
+
+    /// Writes the letter that carries a message; `answered` is the interaction that it answers, as CloudEvents JSON.
+    ///
+    /// # Errors
+    /// As for [`Channel::send`].
+    fn compose(_ctx: &Context, _message: Outbound, _answered: Option<&str>) -> Result<Letter, Fault> {
+        Err(Fault::unsupported("this adapter has no mailbox"))
     }
 }
 
@@ -110,6 +129,22 @@ macro_rules! channel {
                 ) -> Result<$crate::Step, $crate::Fault> {
                     $crate::install_panic_hook();
                     <$adapter as $crate::Channel>::frame(&ctx, state, &frame)
+                }
+            }
+
+            impl exports::mail::Guest for Exported {
+                fn receive(ctx: $crate::Context, mail: $crate::Arrived) -> Result<Vec<$crate::Event>, $crate::Fault> {
+                    $crate::install_panic_hook();
+                    <$adapter as $crate::Channel>::receive(&ctx, mail)
+                }
+
+                fn compose(
+                    ctx: $crate::Context,
+                    message: $crate::Outbound,
+                    answered: Option<String>,
+                ) -> Result<$crate::Letter, $crate::Fault> {
+                    $crate::install_panic_hook();
+                    <$adapter as $crate::Channel>::compose(&ctx, message, answered.as_deref())
                 }
             }
 

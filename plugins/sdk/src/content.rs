@@ -1,4 +1,4 @@
-use crate::{Content, DeliveryState, Identity, Part, Receipt, RichText};
+use crate::{Content, DeliveryState, Identity, Inbound, Part, Receipt, RichText};
 
 impl Part {
     /// Plain text.
@@ -41,6 +41,24 @@ impl Identity {
     pub fn named(mut self, name: Option<impl Into<String>>) -> Self {
         self.name = name.map(Into::into).filter(|name| !name.is_empty());
         self
+    }
+}
+
+impl Inbound {
+    /// What somebody wrote, and nothing else known of it.
+    pub fn of(id: impl Into<String>, sender: Identity, content: Content) -> Self {
+        Self {
+            id: id.into(),
+            sender,
+            aliases: Vec::new(),
+            recipients: Vec::new(),
+            at: None,
+            in_reply_to: Vec::new(),
+            known_as: Vec::new(),
+            automatic: None,
+            content,
+            metadata: None,
+        }
     }
 }
 

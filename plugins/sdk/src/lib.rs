@@ -32,16 +32,18 @@ pub mod pieces;
 mod request;
 pub mod secrets;
 
-pub use bindings::exports::omnigate::channel::adapter::{Author, Outbound, Outcome, Receipt, Reply, Request};
+pub use bindings::exports::omnigate::channel::adapter::{Outcome, Receipt, Reply, Request};
+pub use bindings::exports::omnigate::channel::mail::{Arrived, Letter};
 pub use bindings::exports::omnigate::channel::session::{Opening, State, Step};
 pub use bindings::exports::omnigate::channel::signals::Signal;
 pub use bindings::omnigate::channel::events::{
     Consent, Deletion, Edit, Event, IdentityChange, Inbound, Reaction, Referral, Status, Typing, Unsupported,
 };
-pub use bindings::omnigate::host::{clock, entropy, socket, uploads};
+pub use bindings::omnigate::host::{clock, entropy, files, socket, uploads};
 pub use bindings::omnigate::types::types::{
-    Choice, ChoiceOption, Choices, ChoicesStyle, ContactCard, Content, Context, DeliveryState, Extension, Fault,
-    FaultKind, Header, Identity, Location, Media, MediaKind, MediaSource, Part, Reason, ReasonCode, RichText, Template,
+    Author, Choice, ChoiceOption, Choices, ChoicesStyle, ContactCard, Content, Context, DeliveryState, Extension,
+    Fault, FaultKind, Header, Identity, Location, Media, MediaKind, MediaSource, Outbound, Part, Reason, ReasonCode,
+    RichText, Template,
 };
 pub use channel::Channel;
 pub use log::{debug, error, info, warn};
@@ -54,9 +56,9 @@ pub use log::install_panic_hook;
 /// What an implementation begins with.
 pub mod prelude {
     pub use crate::{
-        Author, Channel, Content, Context, DeliveryState, Event, Fault, FaultKind, Form, Identity, Inbound, Media,
-        MediaKind, MediaSource, Outbound, Outcome, Part, Reason, ReasonCode, Receipt, Reply, Request, RichText, Signal,
-        Status, Value, channel, http, json, kv, secrets,
+        Arrived, Author, Channel, Content, Context, DeliveryState, Event, Fault, FaultKind, Form, Identity, Inbound,
+        Letter, Media, MediaKind, MediaSource, Outbound, Outcome, Part, Reason, ReasonCode, Receipt, Reply, Request,
+        RichText, Signal, Status, Value, channel, http, json, kv, secrets,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -83,14 +83,11 @@ impl Inbox<'_> {
         let content = content::of(message);
         let business = message.business_connection_id.as_deref();
         (!content.parts.is_empty()).then(|| Inbound {
-            id: message_key(business, message.chat.id, message.message_id),
-            sender: self.person(message),
             aliases: self.aliases(message),
-            recipients: Vec::new(),
             at: at(message.date),
-            in_reply_to: replied(message),
-            content,
+            in_reply_to: replied(message).into_iter().collect(),
             metadata: metadata::of_message(message),
+            ..Inbound::of(message_key(business, message.chat.id, message.message_id), self.person(message), content)
         })
     }
 
@@ -159,14 +156,16 @@ impl Inbox<'_> {
         let business = message.and_then(|message| message.business_connection_id.as_deref());
         let choice = Choice { id: data.to_owned(), title: title(message, data).unwrap_or(data).to_owned() };
         Some(vec![Event::Message(Inbound {
-            id: self.id.clone(),
-            sender: message.map_or_else(|| self.user(&pressed.from), |message| self.person(message)),
-            aliases: Vec::new(),
-            recipients: Vec::new(),
-            at: None,
-            in_reply_to: message.map(|message| message_key(business, message.chat.id, message.message_id)),
-            content: Content::of(vec![Part::Choice(choice)]),
+            in_reply_to: message
+                .map(|message| message_key(business, message.chat.id, message.message_id))
+                .into_iter()
+                .collect(),
             metadata: message.and_then(|message| metadata::of(&message.chat, Some(&pressed.from))),
+            ..Inbound::of(
+                self.id.clone(),
+                message.map_or_else(|| self.user(&pressed.from), |message| self.person(message)),
+                Content::of(vec![Part::Choice(choice)]),
+            )
         })])
     }
 

@@ -21,14 +21,11 @@ fn message(settings: &Settings, fields: &Form) -> Option<Inbound> {
     let account = settings.account_sid.as_str();
     let sender = address::identity(from, account).named(fields.text("ProfileName"));
     Some(Inbound {
-        id: id.to_owned(),
         aliases: aliases(&sender, fields),
-        sender,
         recipients: fields.text("To").map(|to| address::identity(to, account)).into_iter().collect(),
-        at: None,
-        in_reply_to: fields.text("OriginalRepliedMessageSid").map(str::to_owned),
-        content: Content::of(parts(fields)?),
+        in_reply_to: fields.text("OriginalRepliedMessageSid").map(str::to_owned).into_iter().collect(),
         metadata: metadata(from, fields),
+        ..Inbound::of(id, sender, Content::of(parts(fields)?))
     })
 }
 

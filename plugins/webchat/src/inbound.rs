@@ -73,14 +73,9 @@ fn written(ctx: &Context, visitor: &Visitor, frame: &Frame<'_>) -> Result<Answer
     let at = rfc3339(now);
     socket::push(&visitor.id, &frames::own(client_id, &at, raw));
     let event = Event::Message(Inbound {
-        id: format!("{}:{client_id}", visitor.id),
-        sender: visitor.identity(&ctx.channel),
-        aliases: Vec::new(),
-        recipients: Vec::new(),
         at: Some(now),
-        in_reply_to: None,
-        content: Content::of(parts),
         metadata: visitor.metadata(),
+        ..Inbound::of(format!("{}:{client_id}", visitor.id), visitor.identity(&ctx.channel), Content::of(parts))
     });
     Ok(Answer { event: Some(event), frame: Some(frames::ack(client_id, &at)) })
 }

@@ -36,14 +36,10 @@ pub(crate) fn echo(reading: &mut Reading<'_>, scene: &Scene<'_>, message: &Messa
     };
     reading.events.push(match content::parts(message) {
         Some(parts) => Event::Echo(Inbound {
-            id: id.to_owned(),
-            sender: business,
-            aliases: Vec::new(),
             recipients: [vec![person.main], person.others].concat(),
             at: time(message.timestamp),
             in_reply_to: answered(message),
-            content: Content::of(parts),
-            metadata: None,
+            ..Inbound::of(id, business, Content::of(parts))
         }),
         None => unsupported(id, person.main, time(message.timestamp), message, "echo of type"),
     });
@@ -81,19 +77,18 @@ fn event(scene: &Scene<'_>, id: &str, person: Person, contact: Option<&Contact<'
         return unsupported(id, person.main, at, message, "message of type");
     };
     Event::Message(Inbound {
-        id: id_owned,
-        sender: person.main,
         aliases: person.others,
         recipients: scene.business.clone().into_iter().collect(),
         at,
         in_reply_to: answered(message),
-        content: Content::of(parts),
         metadata: metadata(contact, message),
+        ..Inbound::of(id_owned, person.main, Content::of(parts))
     })
 }
 
-fn answered(message: &Message<'_>) -> Option<String> {
-    message.context.as_ref().and_then(|context| text(context.id.as_ref())).map(str::to_owned)
+fn answered(message: &Message<'_>) -> Vec<String> {
+    let id = message.context.as_ref().and_then(|context| text(context.id.as_ref()));
+    id.map(str::to_owned).into_iter().collect()
 }
 
 fn unsupported(id: &str, sender: Identity, at: Option<f64>, message: &Message<'_>, what: &str) -> Event {

@@ -90,16 +90,7 @@ fn answer(name: &str, number: usize) -> Result<Made, Fault> {
 }
 
 fn inbound(id: &str, parts: Vec<Part>) -> Inbound {
-    Inbound {
-        id: id.to_owned(),
-        sender: Identity::new("visitor", "ann"),
-        aliases: Vec::new(),
-        recipients: Vec::new(),
-        at: None,
-        in_reply_to: None,
-        content: Content::of(parts),
-        metadata: None,
-    }
+    Inbound::of(id, Identity::new("visitor", "ann"), Content::of(parts))
 }
 
 fn message(id: &str, parts: Vec<Part>) -> Event {

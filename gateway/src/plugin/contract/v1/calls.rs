@@ -3,11 +3,11 @@
 use wasmtime::component::InstancePre;
 use wasmtime::{Result, Store};
 
-use super::{channel, inward, media, outward, session, signals, types};
+use super::{channel, inward, letter, mail, media, outward, session, signals, types};
 use crate::interaction::Identity;
 use crate::plugin::exchange::{
-    Broken, Download, Failure, Fault, FaultKind, Opening, Outbound, Outcome, Receipt, Request, SessionState, Signal,
-    Step,
+    Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Receipt, Received,
+    Request, SessionState, Signal, Step,
 };
 use crate::plugin::host::http::prepare;
 use crate::plugin::state::CallState;
@@ -18,6 +18,7 @@ pub(in crate::plugin) struct Calls {
     media: Option<media::WithMediaPre<CallState>>,
     signals: Option<signals::WithSignalsPre<CallState>>,
     session: Option<session::WithSessionPre<CallState>>,
+    mail: Option<mail::WithMailPre<CallState>>,
 }
 
 type Answer<T> = Result<std::result::Result<T, Failure>>;
@@ -28,6 +29,7 @@ impl Calls {
             media: media::WithMediaPre::new(pre.clone()).ok(),
             signals: signals::WithSignalsPre::new(pre.clone()).ok(),
             session: session::WithSessionPre::new(pre.clone()).ok(),
+            mail: mail::WithMailPre::new(pre.clone()).ok(),
             channel: channel::ChannelPre::new(pre)?,
         })
     }
@@ -46,8 +48,9 @@ impl Calls {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
         let adapter = instance.omnigate_channel_adapter();
-        let answer = adapter.call_handle_request(store, &context, &outward::request(request)).await?;
-        Ok(checked(answer, inward::outcome))
+        let answer = adapter.call_handle_request(&mut *store, &context, &outward::request(request)).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |outcome| inward::outcome(outcome).map(|outcome| Outcome { files, ..outcome })))
     }
 
     pub(in crate::plugin) async fn send(
@@ -58,6 +61,7 @@ impl Calls {
     ) -> Answer<Receipt> {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
+        store.data_mut().readable.clone_from(&message.files);
         let answer =
             instance.omnigate_channel_adapter().call_send(store, &context, &outward::outbound(message)).await?;
         Ok(checked(answer, inward::receipt))
@@ -100,8 +104,9 @@ impl Calls {
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
         let session = instance.omnigate_channel_session();
-        let answer = session.call_open(store, &context, &outward::opening(opening)).await?;
-        Ok(checked(answer, inward::step))
+        let answer = session.call_open(&mut *store, &context, &outward::opening(opening)).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |step| inward::step(step).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -114,8 +119,37 @@ impl Calls {
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
         let session = instance.omnigate_channel_session();
-        let answer = session.call_frame(store, &context, &outward::state(state), frame).await?;
-        Ok(checked(answer, inward::step))
+        let answer = session.call_frame(&mut *store, &context, &outward::state(state), frame).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |step| inward::step(step).map(|step| Step { files, ..step })))
+    }
+
+    pub(in crate::plugin) async fn receive(&self, store: &mut Store<CallState>, mail: Arrived) -> Answer<Received> {
+        let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, 1);
+        let answer =
+            instance.omnigate_channel_mail().call_receive(&mut *store, &context, &outward::arrived(mail)).await?;
+        let files = std::mem::take(&mut store.data_mut().kept);
+        Ok(checked(answer, |events| inward::happenings(events).map(|happenings| Received { happenings, files })))
+    }
+
+    pub(in crate::plugin) async fn compose(
+        &self,
+        store: &mut Store<CallState>,
+        attempt: u32,
+        message: Outbound,
+        answered: Option<String>,
+    ) -> Answer<Letter> {
+        let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let context = outward::context(&store.data().binding, attempt);
+        let by_id = message.files.values().map(|id| (id.to_string(), *id));
+        store.data_mut().readable.extend(by_id);
+        let message = outward::outbound_with_files(message);
+        let answer =
+            instance.omnigate_channel_mail().call_compose(store, &context, &message, answered.as_ref()).await?;
+        Ok(checked(answer, letter::letter))
     }
 }
 

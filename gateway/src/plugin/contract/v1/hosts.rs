@@ -238,6 +238,29 @@ fn within(bodies: &[bytes::Bytes], max: usize, oldest: bool) -> &[bytes::Bytes] 
     &bodies[bodies.len() - count..]
 }
 
+impl host::files::Host for CallState {
+    async fn keep(&mut self, name: Option<String>, content_type: String, content: Vec<u8>) -> Result<String, String> {
+        if !self.may_touch_file() {
+            return Err("too many files in one call".to_owned());
+        }
+        self.charge(content.len());
+        let kept = self.shared.services.keep_file(name, &content_type, content).await?;
+        let id = kept.id.to_string();
+        self.kept.push(kept);
+        Ok(id)
+    }
+
+    async fn read(&mut self, id: String) -> Result<Vec<u8>, String> {
+        if !self.may_touch_file() {
+            return Err("too many files in one call".to_owned());
+        }
+        let id = *self.readable.get(&id).ok_or("it is no file of the message that is sent")?;
+        let content = self.shared.services.read_file(id).await?;
+        self.charge(content.len());
+        Ok(content)
+    }
+}
+
 impl host::uploads::Host for CallState {
     async fn open(&mut self, upload: host::uploads::Upload) -> Result<host::uploads::Ticket, String> {
         if !self.may_upload() {

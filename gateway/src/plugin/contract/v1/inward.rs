@@ -20,13 +20,17 @@ const ID_MAX: usize = 512;
 const EXTERNAL_IDS_MAX: usize = 100;
 const ALIASES_MAX: usize = 16;
 const RECIPIENTS_MAX: usize = 256;
+const ANSWERED_MAX: usize = 64;
+const NAMES_MAX: usize = 16;
+/// Of the word that says what wrote an automatic message.
+const AUTOMATIC_MAX: usize = 64;
 const HEADERS_MAX: usize = 64;
 const FRAMES_MAX: usize = 1_000;
 /// Kept for as long as the socket is open.
 const MEMORY_MAX: usize = 64 << 10;
 
 pub(super) fn outcome(outcome: adapter::Outcome) -> Result<Outcome, Broken> {
-    Ok(Outcome { reply: reply(outcome.reply)?, happenings: happenings(outcome.events)? })
+    Ok(Outcome { reply: reply(outcome.reply)?, happenings: happenings(outcome.events)?, files: Vec::new() })
 }
 
 fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
@@ -48,7 +52,7 @@ pub(super) fn step(step: session::exports::omnigate::channel::session::Step) -> 
         memory: short(step.state.memory, MEMORY_MAX, "the memory of a socket")?,
     };
     let close = step.close.map(close).transpose()?;
-    Ok(Step { state, happenings: happenings(step.events)?, frames: step.frames, close })
+    Ok(Step { state, happenings: happenings(step.events)?, files: Vec::new(), frames: step.frames, close })
 }
 
 /// RFC 6455 section 7.4: the other codes must not be sent.
@@ -59,7 +63,7 @@ fn close((code, reason): (u16, String)) -> Result<(u16, String), Broken> {
     Ok((code, reason))
 }
 
-fn happenings(events: Vec<events::Event>) -> Result<Vec<Happening>, Broken> {
+pub(super) fn happenings(events: Vec<events::Event>) -> Result<Vec<Happening>, Broken> {
     few(events.len(), EVENTS_MAX, "events")?;
     check_json_total(&events)?;
     events.into_iter().map(happening).collect()
@@ -122,7 +126,9 @@ fn inbound(message: events::Inbound) -> Result<Inbound, Broken> {
         aliases: identities(message.aliases, ALIASES_MAX)?,
         recipients: identities(message.recipients, RECIPIENTS_MAX)?,
         at: time(message.at),
-        in_reply_to: message.in_reply_to.map(id).transpose()?,
+        in_reply_to: ids(message.in_reply_to, ANSWERED_MAX, "messages that one answers")?,
+        known_as: ids(message.known_as, NAMES_MAX, "names of one message")?,
+        automatic: message.automatic.map(|word| short(word, AUTOMATIC_MAX, "what wrote a message")).transpose()?,
         content: content(message.content)?,
         metadata: object(message.metadata.as_deref())?,
     })
@@ -150,11 +156,16 @@ fn reason(reason: types::Reason) -> Reason {
     }
 }
 
-fn id(id: String) -> Result<String, Broken> {
+pub(super) fn id(id: String) -> Result<String, Broken> {
     if id.is_empty() || id.len() > ID_MAX {
         return Err(format!("an id must have 1 to {ID_MAX} bytes, not {}", id.len()));
     }
     Ok(id)
+}
+
+fn ids(list: Vec<String>, max: usize, what: &str) -> Result<Vec<String>, Broken> {
+    few(list.len(), max, what)?;
+    list.into_iter().map(id).collect()
 }
 
 pub(super) fn identity(identity: types::Identity) -> Result<Identity, Broken> {
@@ -200,9 +211,11 @@ fn reason_code(code: types::ReasonCode) -> ReasonCode {
 }
 
 pub(super) fn receipt(receipt: adapter::Receipt) -> Result<Receipt, Broken> {
-    few(receipt.external_ids.len(), EXTERNAL_IDS_MAX, "external ids")?;
-    let external_ids = receipt.external_ids.into_iter().map(id).collect::<Result<_, _>>()?;
-    Ok(Receipt { external_ids, status: status(receipt.state) })
+    Ok(Receipt { external_ids: external_ids(receipt.external_ids)?, status: status(receipt.state) })
+}
+
+pub(super) fn external_ids(list: Vec<String>) -> Result<Vec<String>, Broken> {
+    ids(list, EXTERNAL_IDS_MAX, "external ids")
 }
 
 pub(super) fn fault(fault: types::Fault) -> Fault {

@@ -4,6 +4,7 @@ mod calls;
 mod content;
 mod hosts;
 mod inward;
+mod letter;
 mod outward;
 
 pub(in crate::plugin) use calls::Calls;
@@ -21,6 +22,7 @@ mod channel {
             "omnigate:host/kv": async,
             "omnigate:host/socket.history": async,
             "omnigate:host/uploads": async,
+            "omnigate:host/files": async,
         },
         exports: { default: async },
     });
@@ -49,6 +51,19 @@ mod session {
     wasmtime::component::bindgen!({
         path: ["../wit/types", "../wit/host", "../wit/channel"],
         world: "omnigate:channel/with-session",
+        with: {
+            "omnigate:types": super::channel::omnigate::types,
+            "omnigate:host": super::channel::omnigate::host,
+            "omnigate:channel/events": super::channel::omnigate::channel::events,
+        },
+        exports: { default: async },
+    });
+}
+
+mod mail {
+    wasmtime::component::bindgen!({
+        path: ["../wit/types", "../wit/host", "../wit/channel"],
+        world: "omnigate:channel/with-mail",
         with: {
             "omnigate:types": super::channel::omnigate::types,
             "omnigate:host": super::channel::omnigate::host,

@@ -1,9 +1,9 @@
 //! From our words to the guest's.
 
-use super::{adapter, session, signals, types};
+use super::{adapter, mail, session, signals, types};
 use crate::interaction::{AuthorKind, ChoiceOption, ChoicesStyle, Identity, MediaKind, Part};
 use crate::plugin::Binding;
-use crate::plugin::exchange::{Opening, Outbound, Request, SessionState, Signal};
+use crate::plugin::exchange::{Arrived, Opening, Outbound, Request, SessionState, Signal};
 
 pub(super) fn context(binding: &Binding, attempt: u32) -> types::Context {
     types::Context {
@@ -31,20 +31,21 @@ fn headers(pairs: Vec<(String, String)>) -> Vec<types::Header> {
     pairs.into_iter().map(|(name, value)| types::Header { name, value }).collect()
 }
 
-pub(super) fn outbound(message: Outbound) -> adapter::Outbound {
-    adapter::Outbound {
+/// Files of ours are named by `source_of`.
+fn outbound_with(message: Outbound, source_of: impl Fn(String) -> types::MediaSource) -> types::Outbound {
+    types::Outbound {
         id: message.id.to_string(),
         recipient: identity(message.recipient),
         author: match message.author {
-            AuthorKind::Bot => adapter::Author::Bot,
-            AuthorKind::System => adapter::Author::System,
-            AuthorKind::Agent | AuthorKind::Contact => adapter::Author::Agent,
+            AuthorKind::Bot => types::Author::Bot,
+            AuthorKind::System => types::Author::System,
+            AuthorKind::Agent | AuthorKind::Contact => types::Author::Agent,
         },
         in_reply_to: message.in_reply_to,
         last_inbound: message.last_inbound,
         content: types::Content {
             subject: message.subject,
-            parts: message.parts.into_iter().map(part).collect(),
+            parts: message.parts.into_iter().map(|part| self::part(part, &source_of)).collect(),
             quoted_text: None,
         },
         expires_in_ms: message.expires_in.map(|left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX)),
@@ -52,17 +53,35 @@ pub(super) fn outbound(message: Outbound) -> adapter::Outbound {
     }
 }
 
+/// For a provider that fetches files itself.
+pub(super) fn outbound(message: Outbound) -> types::Outbound {
+    outbound_with(message, types::MediaSource::Url)
+}
+
+/// For an adapter that puts files into what it writes.
+pub(super) fn outbound_with_files(mut message: Outbound) -> types::Outbound {
+    let files = std::mem::take(&mut message.files);
+    outbound_with(message, |url| match files.get(&url) {
+        Some(id) => types::MediaSource::Stored(id.to_string()),
+        None => types::MediaSource::Url(url),
+    })
+}
+
+pub(super) fn arrived(mail: Arrived) -> mail::exports::omnigate::channel::mail::Arrived {
+    mail::exports::omnigate::channel::mail::Arrived { id: mail.id, at: mail.at.ms() as f64, raw: mail.raw }
+}
+
 pub(super) fn identity(identity: Identity) -> types::Identity {
     let Identity { scheme, value, scope, name } = identity;
     types::Identity { scheme, value, scope, name }
 }
 
-fn part(part: Part) -> types::Part {
+fn part(part: Part, source_of: &impl Fn(String) -> types::MediaSource) -> types::Part {
     match part {
         Part::Text { text, html } => types::Part::Text(types::RichText { text, html }),
         Part::Media { kind, url, content_type, name, bytes, caption } => types::Part::Media(types::Media {
             kind: media_kind(kind),
-            source: types::MediaSource::Url(url),
+            source: source_of(url),
             content_type,
             name,
             bytes: bytes.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
