@@ -1,5 +1,12 @@
 //! E-mail
+mod automatic;
+mod bounce;
+mod host;
 mod html;
 mod mime;
 mod quote;
+mod read;
+mod subject;
 mod text;
+mod thread;
+mod token;

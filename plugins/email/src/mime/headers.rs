@@ -116,19 +116,14 @@ fn skip_envelope(raw: &[u8], at: usize) -> usize {
     if is_envelope { super::line_end(raw, at) } else { at }
 }
 
-/// A field with the lines that continue it.
+/// A field with the lines that continue it, even if they hold nothing but blanks.
 fn field_range(raw: &[u8], start: usize) -> Range<usize> {
     let mut end = super::line_end(raw, start);
     let is_blank = raw[start..end].trim_ascii().is_empty();
-    while !is_blank && end < raw.len() && matches!(raw[end], b' ' | b'\t') && !is_blank_line(raw, end) {
+    while !is_blank && end < raw.len() && matches!(raw[end], b' ' | b'\t') {
         end = super::line_end(raw, end);
     }
     start..end
-}
-
-/// A line of nothing but white space may be meant as the end of the headers.
-fn is_blank_line(raw: &[u8], at: usize) -> bool {
-    raw[at..super::line_end(raw, at)].trim_ascii().is_empty()
 }
 
 fn split(field: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -172,7 +167,7 @@ mod tests {
         let (headers, at) = Headers::parse(b"A: 1\nB: 2\nHello you\n", 0);
         assert_eq!((headers.fields.len(), at), (2, 10));
         let (headers, at) = Headers::parse(b"From x Mon May\nA: 1\n \n\nbody", 0);
-        assert_eq!((headers.fields.len(), at), (1, 22));
+        assert_eq!((headers.fields.len(), at), (1, 23));
     }
 
     #[test]

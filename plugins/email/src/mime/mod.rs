@@ -13,7 +13,7 @@ use std::ops::Range;
 use memchr::{memchr, memmem};
 
 pub(crate) use encoding::{decode_transfer, to_text};
-pub(crate) use field::{Address, MediaType};
+pub(crate) use field::{Address, MediaType, normalized};
 pub(crate) use flowed::unflow;
 pub(crate) use headers::Headers;
 
