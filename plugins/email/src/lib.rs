@@ -1,11 +1,15 @@
 //! E-mail
 mod automatic;
 mod bounce;
+mod content;
 mod host;
 mod html;
+mod inbound;
+mod metadata;
 mod mime;
 mod quote;
 mod read;
+mod settings;
 mod subject;
 mod text;
 mod thread;

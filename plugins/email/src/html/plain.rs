@@ -80,9 +80,10 @@ impl Writer {
         self.breaks = 2;
     }
 
-    /// Ends the line; tells where the next one will begin.
+    /// Ends the line; tells where the next one begins.
     pub(super) fn mark(&mut self) -> usize {
         self.block(1);
+        self.line_breaks();
         self.text.len()
     }
 
