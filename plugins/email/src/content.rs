@@ -29,7 +29,11 @@ impl Written {
         let page = mail.rendered();
         let (text, quoted) = text(mail, page.as_ref());
         let mut written = Self {
-            content: Content { subject: mail.headers.text("subject"), parts: text.into_iter().collect(), quoted_text: quoted },
+            content: Content {
+                subject: mail.headers.text("subject"),
+                parts: text.into_iter().collect(),
+                quoted_text: quoted,
+            },
             inline: Vec::new(),
             refused: Vec::new(),
             limit: mail.limit,
@@ -45,7 +49,8 @@ impl Written {
     }
 
     fn extensions(&mut self, mail: &Mail<'_>) {
-        let invitations = mail.invitations.iter().filter_map(|one| extension("calendar", serde_json::to_value(one).ok()?));
+        let invitations =
+            mail.invitations.iter().filter_map(|one| extension("calendar", serde_json::to_value(one).ok()?));
         let enclosed = mail.enclosed.iter().filter_map(|one| extension("forwarded", forwarded(one)));
         self.content.parts.extend(invitations.chain(enclosed).take(EXTENSIONS_MAX));
     }

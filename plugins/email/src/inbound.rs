@@ -1,7 +1,7 @@
 //! What a mail tells the gateway: a message, a copy of what somebody at the business wrote, or what became of a message of ours.
 
-use omnigate_plugin::prelude::*;
 use omnigate_plugin::Unsupported;
+use omnigate_plugin::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::content::Written;
@@ -31,7 +31,12 @@ use omnigate_plugin::serde_json;
 ///
 /// # Errors
 /// If the gateway cannot sign; a mail is never too odd.
-pub(crate) fn events(host: &dyn Host, settings: &Settings, mail: &Mail<'_>, arrival: &Arrival<'_>) -> Result<Vec<Event>, Fault> {
+pub(crate) fn events(
+    host: &dyn Host,
+    settings: &Settings,
+    mail: &Mail<'_>,
+    arrival: &Arrival<'_>,
+) -> Result<Vec<Event>, Fault> {
     if is_ours(host, &mail.headers)? {
         return Ok(Vec::new());
     }
@@ -88,7 +93,13 @@ fn direction(settings: &Settings, headers: &Headers<'_>, from: &Address) -> Dire
     recipients.into_iter().find(is_stranger).map_or_else(|| Direction::In(from.clone()), Direction::Out)
 }
 
-fn message(host: &dyn Host, settings: &Settings, mail: &Mail<'_>, arrival: &Arrival<'_>, from: &Address) -> Result<Event, Fault> {
+fn message(
+    host: &dyn Host,
+    settings: &Settings,
+    mail: &Mail<'_>,
+    arrival: &Arrival<'_>,
+    from: &Address,
+) -> Result<Event, Fault> {
     let headers = &mail.headers;
     let direction = direction(settings, headers, from);
     let person = match &direction {
@@ -97,7 +108,8 @@ fn message(host: &dyn Host, settings: &Settings, mail: &Mail<'_>, arrival: &Arri
     let thread = Thread::of(host, headers, person)?;
     let written = Written::of(host, mail, arrival.raw);
     let is_echo = matches!(direction, Direction::Out(_));
-    let writer = if settings.is_own(&person.address) { Some("loop") } else { automatic::writer(headers, from, &settings.own()) };
+    let writer =
+        if settings.is_own(&person.address) { Some("loop") } else { automatic::writer(headers, from, &settings.own()) };
     let inbound = Inbound {
         sender: identity(if is_echo { from } else { person }),
         recipients: recipients(headers, is_echo.then_some(person), settings),

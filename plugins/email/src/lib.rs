@@ -1,6 +1,11 @@
-//! E-mail
+//! E-mail: mailboxes over IMAP and SMTP.
+//!
+//! The gateway fetches and sends; here mail is understood and written. What a mail says is hostile until it is read: every
+//! list has a length and every walk a depth.
+
 mod automatic;
 mod bounce;
+mod compose;
 mod content;
 mod host;
 mod html;
@@ -14,3 +19,34 @@ mod subject;
 mod text;
 mod thread;
 mod token;
+
+use omnigate_plugin::prelude::*;
+
+use host::Gateway;
+use inbound::Arrival;
+use read::Mail;
+use settings::Settings;
+
+struct Email;
+
+impl Channel for Email {
+    fn handle_request(_ctx: &Context, _request: Request) -> Result<Outcome, Fault> {
+        Err(Fault::not_found("this channel takes mail from its mailbox, not by webhook"))
+    }
+
+    fn send(_ctx: &Context, _message: Outbound) -> Result<Receipt, Fault> {
+        Err(Fault::unsupported("this channel sends by SMTP: set settings.smtp"))
+    }
+
+    fn receive(ctx: &Context, mail: Arrived) -> Result<Vec<Event>, Fault> {
+        let settings = Settings::of(ctx)?;
+        let arrival = Arrival { id: &mail.id, at: Some(mail.at), raw: Some(&mail.raw), extra: Default::default() };
+        inbound::events(&Gateway, &settings, &Mail::read(&mail.raw), &arrival)
+    }
+
+    fn compose(ctx: &Context, message: Outbound, answered: Option<&str>) -> Result<Letter, Fault> {
+        compose::letter(&Gateway, &Settings::of(ctx)?, &message, answered)
+    }
+}
+
+channel!(Email, "../manifest.json");

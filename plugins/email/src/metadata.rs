@@ -13,7 +13,13 @@ use crate::thread::Thread;
 const CC_MAX: usize = 100;
 
 /// A JSON object. Its names are documented in the plugin's README.
-pub(crate) fn of(settings: &Settings, mail: &Mail<'_>, written: &Written, thread: &Thread, arrival: &Arrival<'_>) -> Option<String> {
+pub(crate) fn of(
+    settings: &Settings,
+    mail: &Mail<'_>,
+    written: &Written,
+    thread: &Thread,
+    arrival: &Arrival<'_>,
+) -> Option<String> {
     let headers = &mail.headers;
     let mut all = arrival.extra.clone();
     let entries = [
@@ -39,10 +45,14 @@ fn list(ids: &[String]) -> Option<Value> {
 }
 
 fn addresses(list: Vec<Address>) -> Option<Value> {
-    let shown: Vec<Value> = list.iter().take(CC_MAX).map(|one| match &one.name {
-        Some(name) => json!({"address": one.address, "name": name}),
-        None => json!({"address": one.address}),
-    }).collect();
+    let shown: Vec<Value> = list
+        .iter()
+        .take(CC_MAX)
+        .map(|one| match &one.name {
+            Some(name) => json!({"address": one.address, "name": name}),
+            None => json!({"address": one.address}),
+        })
+        .collect();
     (!shown.is_empty()).then_some(Value::Array(shown))
 }
 
@@ -58,7 +68,8 @@ fn refused(written: &Written) -> Option<Value> {
 
 /// `high` or `low`.
 fn importance(headers: &Headers<'_>) -> Option<Value> {
-    let word = headers.word("importance").or_else(|| headers.word("x-priority")).or_else(|| headers.word("priority"))?;
+    let word =
+        headers.word("importance").or_else(|| headers.word("x-priority")).or_else(|| headers.word("priority"))?;
     match word.as_str() {
         "high" | "1" | "2" | "urgent" => Some("high".into()),
         "low" | "4" | "5" | "non-urgent" => Some("low".into()),

@@ -33,8 +33,9 @@ pub(crate) enum Provider {
 impl Settings {
     pub(crate) fn of(ctx: &Context) -> Result<Self, Fault> {
         let settings: Self = ctx.settings()?;
-        let address = normalized(&settings.address)
-            .ok_or_else(|| Fault::invalid("settings.address must be an e-mail address such as \"support@example.com\""))?;
+        let address = normalized(&settings.address).ok_or_else(|| {
+            Fault::invalid("settings.address must be an e-mail address such as \"support@example.com\"")
+        })?;
         Ok(Self { address, ..settings })
     }
 

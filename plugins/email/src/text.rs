@@ -25,7 +25,8 @@ pub(crate) fn clean(text: &str) -> String {
 /// A text of one line: runs of white space are one space, nothing deceives, trimmed, at most 998 characters.
 pub(crate) fn one_line(text: &str) -> String {
     const CHARS_MAX: usize = 998;
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_deceptive(*c)).collect();
+    let spaced: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_deceptive(*c)).collect();
     let words: Vec<&str> = spaced.split_whitespace().collect();
     words.join(" ").chars().take(CHARS_MAX).collect()
 }
@@ -59,6 +60,9 @@ mod tests {
             assert_eq!(file_name(given).as_deref(), Some(expected), "{given:?}");
         }
         assert_eq!(file_name(" .. "), None);
-        assert_eq!(file_name(&format!("{}.pdf", "ü".repeat(500))).map(|name| (name.len(), name.ends_with("ü.pdf"))), Some((200, true)));
+        assert_eq!(
+            file_name(&format!("{}.pdf", "ü".repeat(500))).map(|name| (name.len(), name.ends_with("ü.pdf"))),
+            Some((200, true))
+        );
     }
 }

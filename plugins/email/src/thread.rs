@@ -17,11 +17,16 @@ const ID_BYTES_MAX: usize = 500;
 
 /// Where providers leave the Message-ID that they replaced by one of theirs.
 pub(crate) const ORIGINALS: [&str; 6] = [
-    "x-microsoft-original-message-id", "x-google-original-message-id", "x-original-message-id", "x-ms-exchange-original-message-id",
-    "original-message-id", "x-mailer-original-message-id",
+    "x-microsoft-original-message-id",
+    "x-google-original-message-id",
+    "x-original-message-id",
+    "x-ms-exchange-original-message-id",
+    "original-message-id",
+    "x-mailer-original-message-id",
 ];
 /// Where the address stands that a mail was delivered to.
-pub(crate) const DELIVERED: [&str; 7] = ["to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-delivered-to", "x-envelope-to"];
+pub(crate) const DELIVERED: [&str; 7] =
+    ["to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-delivered-to", "x-envelope-to"];
 
 pub(crate) struct Thread {
     /// The nearest first.
@@ -154,9 +159,11 @@ mod tests {
     #[test]
     fn a_token_is_a_second_witness() {
         let token = Token::new(&Fake::default(), ID, "Order 7").unwrap();
-        let by_address = thread(&format!("From: a@x.org\nTo: <{}>\nSubject: Re: Order 7\n", token.address("s@example.com")));
+        let by_address =
+            thread(&format!("From: a@x.org\nTo: <{}>\nSubject: Re: Order 7\n", token.address("s@example.com")));
         assert_eq!(by_address.answers[0], token.name());
-        let rewritten = thread(&format!("From: a@x.org\nReferences: <{}> <01@email.amazonses.com>\n", token.reference_at("e.com")));
+        let rewritten =
+            thread(&format!("From: a@x.org\nReferences: <{}> <01@email.amazonses.com>\n", token.reference_at("e.com")));
         assert!(rewritten.answers.contains(&token.name()));
     }
 
@@ -164,7 +171,8 @@ mod tests {
     fn a_new_subject_is_told() {
         let token = Token::new(&Fake::default(), ID, "Order 7").unwrap();
         let answer = |subject: &str| {
-            thread(&format!("From: a@x.org\nIn-Reply-To: <{}>\nSubject: {subject}\n", token.message_id_at("e.com"))).subject_changed
+            thread(&format!("From: a@x.org\nIn-Reply-To: <{}>\nSubject: {subject}\n", token.message_id_at("e.com")))
+                .subject_changed
         };
         assert!(!answer("AW: Order 7") && answer("Something else"));
     }
@@ -181,7 +189,8 @@ mod tests {
 
     #[test]
     fn nobody_takes_over_the_name_of_another() {
-        let stranger = thread("From: evil@x.org\nX-Google-Original-Message-ID: <victim@example.com>\nSubject: Order 7\n");
+        let stranger =
+            thread("From: evil@x.org\nX-Google-Original-Message-ID: <victim@example.com>\nSubject: Order 7\n");
         assert!(stranger.known_as.iter().all(|name| !name.contains('@')), "{:?}", stranger.known_as);
         let own = thread("From: a@x.org\nX-Google-Original-Message-ID: <old@x>\nSubject: Hi\n");
         let later = thread("From: a@x.org\nReferences: <old@x>\nSubject: Hi\n");
@@ -191,7 +200,10 @@ mod tests {
     #[test]
     fn long_lists_and_long_ids_are_bounded() {
         let ids: String = (0..500).map(|n| format!("<{n}@x>\n ")).collect();
-        let thread = thread(&format!("From: a@x.org\nReferences: {ids}\nIn-Reply-To: <{}@x>\nSubject: Re: Order 7\n", "i".repeat(900)));
+        let thread = thread(&format!(
+            "From: a@x.org\nReferences: {ids}\nIn-Reply-To: <{}@x>\nSubject: Re: Order 7\n",
+            "i".repeat(900)
+        ));
         assert!(thread.answers.len() <= CANDIDATES_MAX && thread.answers[0].starts_with("sha256:"));
         assert!(thread.references.len() <= 20);
     }

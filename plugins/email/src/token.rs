@@ -43,7 +43,9 @@ impl Token {
     /// The token that a text is, in any case of letters; `None` for what is not of this channel.
     pub(crate) fn parse(host: &dyn Host, text: &str) -> Result<Option<Self>, Fault> {
         let text = text.to_ascii_lowercase();
-        let Some((body, given)) = text.split_once('.').filter(|(body, tag)| has_shape(body, tag)) else { return Ok(None) };
+        let Some((body, given)) = text.split_once('.').filter(|(body, tag)| has_shape(body, tag)) else {
+            return Ok(None);
+        };
         if tag(host, body)? != given {
             return Ok(None);
         }
@@ -70,7 +72,8 @@ impl Token {
         const TRIED_MAX: usize = 50;
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
         let shaped = words.flat_map(|word| [word, word.strip_prefix("t.").unwrap_or("")]).filter(|word| {
-            word.split_once('.').is_some_and(|(body, tag)| has_shape(&body.to_ascii_lowercase(), &tag.to_ascii_lowercase()))
+            word.split_once('.')
+                .is_some_and(|(body, tag)| has_shape(&body.to_ascii_lowercase(), &tag.to_ascii_lowercase()))
         });
         for word in shaped.take(TRIED_MAX) {
             if let Some(token) = Self::parse(host, word)? {

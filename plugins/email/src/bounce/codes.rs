@@ -52,16 +52,52 @@ fn by_code(code: &str) -> Option<(ReasonCode, &'static str)> {
 /// Where no code tells more than that it failed.
 const WORDS: [(&[&str], ReasonCode, &str); 5] = [
     (
-        &["user unknown", "no such user", "unknown user", "does not exist", "doesn't exist", "no mailbox here", "recipient not found", "address not found",
-          "couldn't be found", "wasn't found", "unknown address", "invalid recipient", "mailbox unavailable", "no such recipient", "unrouteable address"],
-        ReasonCode::InvalidRecipient, "there is no such mailbox",
+        &[
+            "user unknown",
+            "no such user",
+            "unknown user",
+            "does not exist",
+            "doesn't exist",
+            "no mailbox here",
+            "recipient not found",
+            "address not found",
+            "couldn't be found",
+            "wasn't found",
+            "unknown address",
+            "invalid recipient",
+            "mailbox unavailable",
+            "no such recipient",
+            "unrouteable address",
+        ],
+        ReasonCode::InvalidRecipient,
+        "there is no such mailbox",
     ),
-    (&["over quota", "quota exceeded", "mailbox full", "mailbox is full", "inbox is full", "out of storage"], ReasonCode::Unreachable, FULL),
-    (&["too large", "size limit", "message size", "exceeds the maximum"], ReasonCode::TooLarge, "the message is too large"),
-    (&["spam", "blocked", "blacklist", "blocklist", "policy", "rejected"], ReasonCode::Rejected, "refused by a rule of the recipient"),
     (
-        &["timed out", "connection refused", "host not found", "domain name not found", "couldn't find any host", "no route to host"],
-        ReasonCode::Unreachable, "the recipient's mail server cannot be reached",
+        &["over quota", "quota exceeded", "mailbox full", "mailbox is full", "inbox is full", "out of storage"],
+        ReasonCode::Unreachable,
+        FULL,
+    ),
+    (
+        &["too large", "size limit", "message size", "exceeds the maximum"],
+        ReasonCode::TooLarge,
+        "the message is too large",
+    ),
+    (
+        &["spam", "blocked", "blacklist", "blocklist", "policy", "rejected"],
+        ReasonCode::Rejected,
+        "refused by a rule of the recipient",
+    ),
+    (
+        &[
+            "timed out",
+            "connection refused",
+            "host not found",
+            "domain name not found",
+            "couldn't find any host",
+            "no route to host",
+        ],
+        ReasonCode::Unreachable,
+        "the recipient's mail server cannot be reached",
     ),
 ];
 
@@ -76,7 +112,9 @@ fn by_class(code: Option<&str>) -> (ReasonCode, &'static str) {
         Some(code) if code.starts_with('4') => (ReasonCode::Expired, "the mail server gave up trying"),
         Some("550" | "551" | "553") => (ReasonCode::InvalidRecipient, "there is no such mailbox"),
         Some("552") => (ReasonCode::TooLarge, "the message is too large"),
-        Some(code) if code.starts_with('5') => (ReasonCode::Rejected, "the recipient's mail server refused the message"),
+        Some(code) if code.starts_with('5') => {
+            (ReasonCode::Rejected, "the recipient's mail server refused the message")
+        }
         _ => (ReasonCode::ProviderError, "the message could not be delivered"),
     }
 }
@@ -84,9 +122,14 @@ fn by_class(code: Option<&str>) -> (ReasonCode, &'static str) {
 /// An enhanced code in a server's words, or else the three digits of its reply.
 pub(super) fn find(text: &str) -> Option<String> {
     const WORDS_MAX: usize = 20_000;
-    let words = || text.split(|c: char| !(c.is_ascii_digit() || c == '.')).take(WORDS_MAX).map(|word| word.trim_matches('.'));
+    let words =
+        || text.split(|c: char| !(c.is_ascii_digit() || c == '.')).take(WORDS_MAX).map(|word| word.trim_matches('.'));
     let enhanced = words().find(|word| is_enhanced(word));
-    let reply = || words().find(|word| word.len() == 3 && matches!(word.as_bytes()[0], b'4' | b'5') && word.bytes().all(|b| b.is_ascii_digit()));
+    let reply = || {
+        words().find(|word| {
+            word.len() == 3 && matches!(word.as_bytes()[0], b'4' | b'5') && word.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
     enhanced.or_else(reply).map(str::to_owned)
 }
 

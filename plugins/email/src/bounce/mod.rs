@@ -6,8 +6,8 @@ mod codes;
 mod free;
 mod report;
 
-use omnigate_plugin::prelude::*;
 use omnigate_plugin::Consent;
+use omnigate_plugin::prelude::*;
 
 use crate::host::Host;
 use crate::mime::{Address, Headers};
@@ -127,7 +127,14 @@ impl Returned {
 }
 
 fn is_returned(name: &str) -> bool {
-    matches!(name, "message/rfc822" | "message/global" | "text/rfc822-headers" | "message/global-headers" | "message/rfc822-headers")
+    matches!(
+        name,
+        "message/rfc822"
+            | "message/global"
+            | "text/rfc822-headers"
+            | "message/global-headers"
+            | "message/rfc822-headers"
+    )
 }
 
 fn to(headers: &Headers<'_>) -> Vec<String> {
@@ -160,8 +167,11 @@ fn anywhere(host: &dyn Host, mail: &Mail<'_>) -> Result<Option<Token>, Fault> {
     let ids = mail.headers.ids("in-reply-to").into_iter();
     let addresses = DELIVERED.iter().flat_map(|name| mail.headers.addresses(name)).map(|address| address.address);
     let reports = mail.report.iter().map(|(_, text)| text.clone());
-    let files = mail.files.iter().filter(|file| is_returned(&file.content_type) || file.content_type.starts_with("text/"));
-    let files = files.take(10).map(|file| String::from_utf8_lossy(&file.content()[..file.content().len().min(SEARCHED_MAX)]).into_owned());
+    let files =
+        mail.files.iter().filter(|file| is_returned(&file.content_type) || file.content_type.starts_with("text/"));
+    let files = files
+        .take(10)
+        .map(|file| String::from_utf8_lossy(&file.content()[..file.content().len().min(SEARCHED_MAX)]).into_owned());
     let html = mail.html.iter().map(|html| html[..html.floor_char_boundary(SEARCHED_MAX)].to_owned());
     let texts = ids.chain(addresses).chain(reports).chain([mail.text.clone()]).chain(html).chain(files);
     for text in texts {

@@ -10,7 +10,9 @@ pub(super) fn fates(kind: &str, parts: &[(String, String)]) -> Vec<Fate> {
     let delivery = part("message/delivery-status").or_else(|| part("message/global-delivery-status"));
     match (kind, delivery) {
         (_, Some(text)) => delivered(text),
-        ("disposition-notification", None) => part("message/disposition-notification").and_then(read).into_iter().collect(),
+        ("disposition-notification", None) => {
+            part("message/disposition-notification").and_then(read).into_iter().collect()
+        }
         ("feedback-report", None) => part("message/feedback-report").and_then(complained).into_iter().collect(),
         _ => Vec::new(),
     }

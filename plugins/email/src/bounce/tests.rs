@@ -33,7 +33,11 @@ fn report(kind: &str, part: &str, returned: &str) -> String {
 }
 
 fn delivery(recipients: &str, returned: &str) -> String {
-    report("delivery-status", &format!("Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n{recipients}"), returned)
+    report(
+        "delivery-status",
+        &format!("Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n{recipients}"),
+        returned,
+    )
 }
 
 const FAILED: &str = "Final-Recipient: rfc822; ana@example.org\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 unknown\n";
@@ -42,10 +46,13 @@ const FAILED: &str = "Final-Recipient: rfc822; ana@example.org\nAction: failed\n
 fn a_delivery_report_names_each_recipient() {
     let two = format!("{FAILED}\nFinal-Recipient: rfc822;bob@example.org\nAction: delayed\nStatus: 4.4.1\n");
     let raw = delivery(&two, "Message-ID: <{id}>\nTo: ana@example.org, bob@example.org\n");
-    assert_eq!(statuses(&raw), [
-        (DeliveryState::Failed, "ana@example.org".to_owned(), Some(ReasonCode::InvalidRecipient)),
-        (DeliveryState::Sent, "bob@example.org".to_owned(), Some(ReasonCode::Unreachable)),
-    ]);
+    assert_eq!(
+        statuses(&raw),
+        [
+            (DeliveryState::Failed, "ana@example.org".to_owned(), Some(ReasonCode::InvalidRecipient)),
+            (DeliveryState::Sent, "bob@example.org".to_owned(), Some(ReasonCode::Unreachable)),
+        ]
+    );
 }
 
 #[test]
@@ -56,7 +63,10 @@ fn a_lost_copy_is_no_lost_message() {
 
 #[test]
 fn ids_that_a_provider_replaced_are_found() {
-    for returned in ["Message-ID: <new@x>\nX-Microsoft-Original-Message-ID: <{id}>\n", "Message-ID: <new@x>\nReferences: <a@x> <t.{id}>\n"] {
+    for returned in [
+        "Message-ID: <new@x>\nX-Microsoft-Original-Message-ID: <{id}>\n",
+        "Message-ID: <new@x>\nReferences: <a@x> <t.{id}>\n",
+    ] {
         assert_eq!(statuses(&delivery(FAILED, returned)).len(), 1, "{returned}");
     }
 }
@@ -78,8 +88,10 @@ fn a_precise_code_in_the_words_of_the_server_counts() {
 #[test]
 fn reading_is_a_receipt_and_deleting_is_none() {
     let part = |word: &str| {
-        format!("Content-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; ana@example.org\nOriginal-Message-ID: <{{id}}>\n\
-                 Disposition: manual-action/MDN-sent-manually; {word}\n")
+        format!(
+            "Content-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; ana@example.org\nOriginal-Message-ID: <{{id}}>\n\
+                 Disposition: manual-action/MDN-sent-manually; {word}\n"
+        )
     };
     let raw = report("disposition-notification", &part("displayed"), "");
     assert_eq!(statuses(&raw), [(DeliveryState::Read, "ana@example.org".to_owned(), None)]);
@@ -90,7 +102,10 @@ fn reading_is_a_receipt_and_deleting_is_none() {
 fn a_complaint_takes_the_consent_back() {
     let part = "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x\nVersion: 1\n";
     let told = told(&report("feedback-report", part, "Message-ID: <{id}>\nTo: ana@example.org\n")).unwrap();
-    assert!(matches!(&told[..], [Event::Consent(consent)] if !consent.granted && consent.sender.value == "ana@example.org"), "{told:?}");
+    assert!(
+        matches!(&told[..], [Event::Consent(consent)] if !consent.granted && consent.sender.value == "ana@example.org"),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -9,16 +9,34 @@ pub(super) enum Mark {
 
 /// Outlook on the web writes `x_` before what it passes on.
 const IDS: [&str; 9] = [
-    "divrplyfwdmsg", "appendonsend", "olk_src_body_section", "mail-editor-reference-message-container", "stopspelling",
-    "replysplit", "isforwardcontent", "isreplycontent", "reply-intro",
+    "divrplyfwdmsg",
+    "appendonsend",
+    "olk_src_body_section",
+    "mail-editor-reference-message-container",
+    "stopspelling",
+    "replysplit",
+    "isforwardcontent",
+    "isreplycontent",
+    "reply-intro",
 ];
 const CLASSES: [&str; 13] = [
-    "gmail_quote", "gmail_extra", "yahoo_quoted", "yahoo-quoted-begin", "moz-cite-prefix", "moz-forward-container",
-    "protonmail_quote", "tutanota_quote", "zmail_extra", "ms-outlook-mobile-reference-message", "hmmessage_quote",
-    "mail_quote", "quoted-email",
+    "gmail_quote",
+    "gmail_extra",
+    "yahoo_quoted",
+    "yahoo-quoted-begin",
+    "moz-cite-prefix",
+    "moz-forward-container",
+    "protonmail_quote",
+    "tutanota_quote",
+    "zmail_extra",
+    "ms-outlook-mobile-reference-message",
+    "hmmessage_quote",
+    "mail_quote",
+    "quoted-email",
 ];
 /// What Outlook on the desktop draws above the header of the mail that it quotes; the colours changed over the years.
-const RULES: [&str; 4] = ["border-top:solid#e1e1e1", "border-top:solid#b5c4df", "border-top:1ptsolid", "border-top:solid#c"];
+const RULES: [&str; 4] =
+    ["border-top:solid#e1e1e1", "border-top:solid#b5c4df", "border-top:1ptsolid", "border-top:solid#c"];
 
 /// What a start tag begins.
 pub(super) fn of(name: &str, attributes: &Attributes) -> Option<Mark> {

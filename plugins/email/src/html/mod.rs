@@ -241,7 +241,10 @@ mod tests {
             for (key, value) in &tag.attributes {
                 let (key, value) = (utf8(key), utf8(value));
                 let is_cid = key == "src" && (value.starts_with("cid:") || value.starts_with("data:image/"));
-                let stays = key == "rel" || key == "data-src" || is_cid || allowed::attribute(&name, &key, &value) == Some((&key, value.clone()));
+                let stays = key == "rel"
+                    || key == "data-src"
+                    || is_cid
+                    || allowed::attribute(&name, &key, &value) == Some((&key, value.clone()));
                 assert!(stays, "{key}={value} in {html}");
             }
         }
@@ -264,7 +267,10 @@ mod tests {
             "<p>One <b>two<p>three <a href=\"https://x.example/?a=1&amp;b\" rel=\"noopener noreferrer nofollow\">four</a></p></b></p>"
         );
         assert_eq!(cleaned("<ul><li>a<li>b</ul>"), "<ul><li>a</li><li>b</li></ul>");
-        assert_eq!(cleaned("<p style='color: RED; margin: 0; font-weight:bold'>x"), "<p style=\"color:red;font-weight:bold\">x</p>");
+        assert_eq!(
+            cleaned("<p style='color: RED; margin: 0; font-weight:bold'>x"),
+            "<p style=\"color:red;font-weight:bold\">x</p>"
+        );
     }
 
     #[test]
@@ -282,12 +288,17 @@ mod tests {
         let html = "<html><head><title>T</title><style>p{}</style></head><body><h1>Hi  there</h1>\n<p>One\n two&nbsp;three<br>four</p>\
                     <ul><li>a</li><li>b</li></ul><table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>\
                     <div style=\"DISPLAY : none\">preheader</div><a href=\"https://x.example/\">site</a> <img alt=logo src=x></body>";
-        assert_eq!(plain(html), "Hi there\n\nOne two three\nfour\n\n- a\n- b\n\n1 2\n3\nsite <https://x.example/> [logo]");
+        assert_eq!(
+            plain(html),
+            "Hi there\n\nOne two three\nfour\n\n- a\n- b\n\n1 2\n3\nsite <https://x.example/> [logo]"
+        );
     }
 
     #[test]
     fn quotes_are_marked_and_indented() {
-        let page = render("<div>yes</div><blockquote type=cite><p>really?</p><blockquote>so</blockquote></blockquote><p>no</p>");
+        let page = render(
+            "<div>yes</div><blockquote type=cite><p>really?</p><blockquote>so</blockquote></blockquote><p>no</p>",
+        );
         assert_eq!(page.text, "yes\n\n> really?\n>>\n>> so\n\nno");
         let quote = page.quote.unwrap();
         assert_eq!((&page.text[..quote.text_at].trim_end(), quote.html_before.as_str()), (&"yes", "<div>yes</div>"));

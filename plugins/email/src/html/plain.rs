@@ -28,7 +28,8 @@ impl Writer {
                 self.preformatted += 1;
             }
             "a" => {
-                let url = allowed::value(attributes, "href").and_then(allowed::link).filter(|url| url.starts_with("http"));
+                let url =
+                    allowed::value(attributes, "href").and_then(allowed::link).filter(|url| url.starts_with("http"));
                 self.links.push((self.line.len(), url.unwrap_or_default()));
             }
             name => self.block(breaks_around(name)),
@@ -138,7 +139,8 @@ impl Writer {
         if self.text.is_empty() {
             return;
         }
-        for n in 0..breaks {
+        let there = self.text.len() - self.text.trim_end_matches('\n').len();
+        for n in there..breaks {
             if n > 0 && self.is_inside_quote() {
                 self.quote_marks();
             }
@@ -182,8 +184,8 @@ fn is_space(c: char) -> bool {
 fn breaks_around(name: &str) -> usize {
     match name {
         "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "dl" | "blockquote" => 2,
-        "div" | "table" | "tr" | "section" | "article" | "header" | "footer" | "center" | "address" | "dt" | "dd" | "form"
-        | "fieldset" | "main" | "nav" | "caption" => 1,
+        "div" | "table" | "tr" | "section" | "article" | "header" | "footer" | "center" | "address" | "dt" | "dd"
+        | "form" | "fieldset" | "main" | "nav" | "caption" => 1,
         _ => 0,
     }
 }

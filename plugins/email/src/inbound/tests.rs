@@ -26,8 +26,14 @@ fn a_mail_is_a_message() {
     let raw = "From: Ana <ana@example.org>\nTo: support@example.com\nCc: Bob <bob@example.org>\nSubject: Order 7\nMessage-ID: <x9@example.org>\n\
                References: <x1@example.org>\nDate: Sat, 2 May 2026 09:15:04 +0200\n\nHi\n\nOn 1 May 2026 Acme wrote:\n> When?\n";
     let message = message(raw);
-    assert_eq!((message.id.as_str(), message.sender.value.as_str(), message.sender.name.as_deref()), ("x9@example.org", "ana@example.org", Some("Ana")));
-    assert_eq!(message.recipients.iter().map(|one| one.value.as_str()).collect::<Vec<_>>(), ["support@example.com", "bob@example.org"]);
+    assert_eq!(
+        (message.id.as_str(), message.sender.value.as_str(), message.sender.name.as_deref()),
+        ("x9@example.org", "ana@example.org", Some("Ana"))
+    );
+    assert_eq!(
+        message.recipients.iter().map(|one| one.value.as_str()).collect::<Vec<_>>(),
+        ["support@example.com", "bob@example.org"]
+    );
     assert_eq!((message.content.subject.as_deref(), message.content.text().as_str()), (Some("Order 7"), "Hi"));
     assert_eq!(message.content.quoted_text.as_deref(), Some("On 1 May 2026 Acme wrote:\n> When?"));
     assert_eq!(metadata(&message)["references"], json!(["x1@example.org", "x9@example.org"]));
@@ -46,20 +52,30 @@ fn html_is_split_with_the_text() {
 #[test]
 fn our_own_letters_are_no_news() {
     let token = Token::new(&Fake::default(), ID, "x").unwrap();
-    let raw = format!("From: support@example.com\nTo: ana@example.org\nMessage-ID: <{}>\n\nHi", token.message_id_at("example.com"));
+    let raw = format!(
+        "From: support@example.com\nTo: ana@example.org\nMessage-ID: <{}>\n\nHi",
+        token.message_id_at("example.com")
+    );
     assert_eq!(told(&raw).0, []);
 }
 
 #[test]
 fn what_a_colleague_writes_from_his_own_program_is_an_echo() {
-    let (events, _) = told("From: Acme <help@example.com>\nTo: support@example.com, Ana <ana@example.org>\nSubject: Order 7\n\nHi Ana");
+    let (events, _) = told(
+        "From: Acme <help@example.com>\nTo: support@example.com, Ana <ana@example.org>\nSubject: Order 7\n\nHi Ana",
+    );
     let [Event::Echo(echo)] = &events[..] else { panic!("{events:?}") };
-    assert_eq!((echo.sender.value.as_str(), echo.recipients[0].value.as_str()), ("help@example.com", "ana@example.org"));
+    assert_eq!(
+        (echo.sender.value.as_str(), echo.recipients[0].value.as_str()),
+        ("help@example.com", "ana@example.org")
+    );
 }
 
 #[test]
 fn a_form_of_a_website_speaks_for_a_person() {
-    let message = message("From: support@example.com\nTo: support@example.com\nReply-To: Ana <ana@example.org>\nSubject: Form\n\nHi");
+    let message = message(
+        "From: support@example.com\nTo: support@example.com\nReply-To: Ana <ana@example.org>\nSubject: Form\n\nHi",
+    );
     assert_eq!((message.sender.value.as_str(), message.automatic), ("ana@example.org", None));
 }
 
@@ -76,9 +92,14 @@ fn files_are_kept_and_refusals_told() {
     let (events, host) = told(raw);
     let [Event::Message(message)] = &events[..] else { panic!() };
     assert_eq!(*host.kept.borrow(), [("i.png".to_owned(), "image/png".to_owned(), b"hi".to_vec())]);
-    assert!(matches!(&message.content.parts[1], Part::Media(media) if media.kind == MediaKind::Image && media.bytes == Some(2)));
+    assert!(
+        matches!(&message.content.parts[1], Part::Media(media) if media.kind == MediaKind::Image && media.bytes == Some(2))
+    );
     assert_eq!(metadata(message)["inline_images"], json!([{"cid": "i@x", "part": 1}]));
-    assert_eq!(metadata(message)["refused_files"], json!([{"name": "refused.bin", "why": "the file is larger than is allowed"}]));
+    assert_eq!(
+        metadata(message)["refused_files"],
+        json!([{"name": "refused.bin", "why": "the file is larger than is allowed"}])
+    );
 }
 
 #[test]
@@ -89,7 +110,10 @@ fn what_a_limit_leaves_out_is_in_the_whole_mail() {
     let [Event::Message(message)] = &events[..] else { panic!() };
     assert!(message.content.parts.len() <= 100);
     assert_eq!(metadata(message)["incomplete"], "files");
-    assert_eq!(host.kept.borrow().last().map(|(name, _, content)| (name.as_str(), content.len())), Some(("message.eml", raw.len())));
+    assert_eq!(
+        host.kept.borrow().last().map(|(name, _, content)| (name.as_str(), content.len())),
+        Some(("message.eml", raw.len()))
+    );
 }
 
 #[test]
@@ -110,7 +134,9 @@ fn nothing_at_all_is_kept_as_it_came() {
 fn only_our_own_server_is_believed() {
     let settings = Settings { authserv_id: Some("mx.example.com".to_owned()), ..Settings::example() };
     let results = |server: &str| {
-        let raw = format!("From: a@x.org\nAuthentication-Results: {server}; spf=fail smtp.mailfrom=x; dkim=pass (ok) header.d=x; dmarc=pass\n\nx");
+        let raw = format!(
+            "From: a@x.org\nAuthentication-Results: {server}; spf=fail smtp.mailfrom=x; dkim=pass (ok) header.d=x; dmarc=pass\n\nx"
+        );
         let arrival = Arrival { id: "1", at: None, raw: None, extra: serde_json::Map::new() };
         let mail = Mail::read(raw.as_bytes());
         match events(&Fake::default(), &settings, &mail, &arrival).unwrap().remove(0) {

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use mail_parser::decoders::charsets::map::charset_decoder;
 use quoted_printable::ParseMode;
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 /// The bytes behind a `Content-Transfer-Encoding`; an unknown one is none.
@@ -104,7 +106,9 @@ fn join_words(text: &str) -> String {
             rest = &rest[2..];
             continue;
         };
-        while let Some((next, behind)) = Word::parse(after.trim_start()).filter(|(next, _)| next.charset == word.charset) {
+        while let Some((next, behind)) =
+            Word::parse(after.trim_start()).filter(|(next, _)| next.charset == word.charset)
+        {
             word.bytes.extend(next.bytes);
             after = behind;
         }

@@ -1,7 +1,7 @@
 //! Values of header fields.
 
-use mail_parser::parsers::MessageStream;
 use mail_parser::ContentType;
+use mail_parser::parsers::MessageStream;
 
 use super::Headers;
 use crate::text::one_line;
@@ -46,12 +46,14 @@ pub(crate) fn normalized(address: &str) -> Option<String> {
     let address = address.trim().trim_start_matches('<').trim_end_matches('>');
     let (local, domain) = address.rsplit_once('@')?;
     let is_sane = |text: &str| !text.is_empty() && !text.chars().any(|c| c.is_control() || "<>, ".contains(c));
-    if address.len() > ADDRESS_BYTES_MAX || !is_sane(domain) || local.is_empty() || local.chars().any(char::is_control) {
+    if address.len() > ADDRESS_BYTES_MAX || !is_sane(domain) || local.is_empty() || local.chars().any(char::is_control)
+    {
         return None;
     }
     let is_quoted = local.len() > 1 && local.starts_with('"') && local.ends_with('"');
     (is_quoted || is_sane(local)).then_some(())?;
-    let domain = if domain.starts_with('[') { domain.to_ascii_lowercase() } else { idna::domain_to_ascii(domain).ok()? };
+    let domain =
+        if domain.starts_with('[') { domain.to_ascii_lowercase() } else { idna::domain_to_ascii(domain).ok()? };
     Some(format!("{local}@{domain}"))
 }
 
@@ -137,8 +139,9 @@ impl Parameters {
     /// `None` for what is no media type: the part is text then, as RFC 2045, 5.2 says.
     fn essence(&self) -> Option<String> {
         let sub = self.sub.as_deref()?;
-        let is_token =
-            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"[]?=/".contains(&b));
+        let is_token = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"[]?=/".contains(&b))
+        };
         let name = format!("{}/{sub}", self.main);
         (name.len() <= 127 && is_token(&self.main) && is_token(sub)).then_some(name)
     }
@@ -146,7 +149,8 @@ impl Parameters {
     /// RFC 2231 is the parser's; encoded words in parameters are against the rules and common.
     fn name(&self, parameter: &str) -> Option<String> {
         let (_, name) = self.all.iter().find(|(key, _)| key == parameter)?;
-        let decoded = name.contains("=?").then(|| Headers::of_block(format!("n: {name}\n").as_bytes()).text("n")).flatten();
+        let decoded =
+            name.contains("=?").then(|| Headers::of_block(format!("n: {name}\n").as_bytes()).text("n")).flatten();
         Some(decoded.unwrap_or_else(|| name.clone())).filter(|name| !name.trim().is_empty())
     }
 }
@@ -210,7 +214,9 @@ mod tests {
 
     #[test]
     fn what_is_no_media_type_is_text() {
-        for broken in ["Content-Type: text\n", "Content-Type: \n", "Content-Type: ;charset=utf-8\n", "Content-Type: a b/c\n"] {
+        for broken in
+            ["Content-Type: text\n", "Content-Type: \n", "Content-Type: ;charset=utf-8\n", "Content-Type: a b/c\n"]
+        {
             assert_eq!(media(broken).name(), "text/plain", "{broken}");
         }
         let media = media("Content-Type: TEXT/HTML; Charset=\"UTF-8\"\n");

@@ -144,7 +144,10 @@ mod tests {
     #[test]
     fn fields_are_unfolded_and_decoded() {
         assert_eq!(text(b"SUBJECT : a\r\n b\r\n\tc\r\n\r\n").as_deref(), Some("a b c"));
-        assert_eq!(text(b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?Q?_aus_K=F6ln?=\n").as_deref(), Some("Grüße aus Köln"));
+        assert_eq!(
+            text(b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?Q?_aus_K=F6ln?=\n").as_deref(),
+            Some("Grüße aus Köln")
+        );
         assert_eq!(text(b"Subject: no line break").as_deref(), Some("no line break"));
         assert_eq!(text(b"Subject:\n"), None);
     }
@@ -182,7 +185,9 @@ mod tests {
 
     #[test]
     fn ids_are_found_in_what_ever_stands_around_them() {
-        let headers = Headers::of_block(b"References: <a@x>\r\n\t<b@x> junk <c d@x>,<>\nIn-Reply-To: a.b@c\nX: Your mail of <e@x> \"hi\"\n");
+        let headers = Headers::of_block(
+            b"References: <a@x>\r\n\t<b@x> junk <c d@x>,<>\nIn-Reply-To: a.b@c\nX: Your mail of <e@x> \"hi\"\n",
+        );
         assert_eq!(headers.ids("references"), ["a@x", "b@x", "cd@x"]);
         assert_eq!(headers.ids("in-reply-to"), ["a.b@c"]);
         assert_eq!(headers.ids("x"), ["e@x"]);

@@ -153,7 +153,9 @@ mod tests {
     fn bodies(raw: &str) -> Vec<(String, String)> {
         let tree = Tree::parse(raw.as_bytes());
         let leaves = tree.parts.iter().filter(|part| part.children.is_empty());
-        leaves.map(|part| (part.media.name().to_owned(), String::from_utf8_lossy(tree.body(part)).into_owned())).collect()
+        leaves
+            .map(|part| (part.media.name().to_owned(), String::from_utf8_lossy(tree.body(part)).into_owned()))
+            .collect()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {

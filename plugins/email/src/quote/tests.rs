@@ -45,7 +45,9 @@ fn attributions_in_the_languages_of_mail_programs() {
 
 #[test]
 fn an_attribution_may_be_wrapped() {
-    below("On Sat, 2 May 2026 at 09:15, Acme Support Department of the North\n<support-department@example.com>\nwrote:\n\n> When?");
+    below(
+        "On Sat, 2 May 2026 at 09:15, Acme Support Department of the North\n<support-department@example.com>\nwrote:\n\n> When?",
+    );
 }
 
 #[test]
@@ -77,8 +79,14 @@ fn headers_of_older_mails() {
 
 #[test]
 fn titles_of_older_mails() {
-    for title in ["-----Original Message-----", "-------- Ursprüngliche Nachricht --------", "-----Message d'origine-----",
-                  "----- Messaggio originale -----", "------------------ 原始邮件 ------------------", "---- Original Message ----"] {
+    for title in [
+        "-----Original Message-----",
+        "-------- Ursprüngliche Nachricht --------",
+        "-----Message d'origine-----",
+        "----- Messaggio originale -----",
+        "------------------ 原始邮件 ------------------",
+        "---- Original Message ----",
+    ] {
         below(&format!("{title}\nAnything"));
     }
     below("##- Please type your reply above this line -##\n\nYour ticket was updated.");
@@ -86,7 +94,11 @@ fn titles_of_older_mails() {
 
 #[test]
 fn answers_below_a_quote_are_new() {
-    check("On 2 May 2026 Acme wrote:\n> When?\n> Acme\n\nTomorrow.\n", "Tomorrow.", "On 2 May 2026 Acme wrote:\n> When?\n> Acme");
+    check(
+        "On 2 May 2026 Acme wrote:\n> When?\n> Acme\n\nTomorrow.\n",
+        "Tomorrow.",
+        "On 2 May 2026 Acme wrote:\n> When?\n> Acme",
+    );
     check("Hi,\n> When?\nTomorrow.\n", "Hi,\n\nTomorrow.", "> When?");
 }
 
@@ -98,7 +110,8 @@ fn answers_inside_a_quote_stay_with_it() {
 
 #[test]
 fn what_is_passed_on_without_a_word_is_the_message() {
-    let mail = "---------- Forwarded message ---------\nFrom: Bob <b@example.org>\nDate: 2 May\nTo: x\nSubject: y\n\nHelp!";
+    let mail =
+        "---------- Forwarded message ---------\nFrom: Bob <b@example.org>\nDate: 2 May\nTo: x\nSubject: y\n\nHelp!";
     check(mail, mail, "");
     check(&format!("See below.\n\n{mail}"), "See below.", mail);
 }
@@ -128,7 +141,10 @@ fn ordinary_text_is_new() {
 fn the_hint_of_the_markup_counts_where_no_line_tells() {
     let text = "Nej tak\n\nQwerty 2 kwiecien:\nWhen?";
     let split = split(text, Some(text.find("Qwerty").unwrap()));
-    assert_eq!((split.new.as_str(), split.quoted.as_deref(), split.is_below), ("Nej tak", Some("Qwerty 2 kwiecien:\nWhen?"), true));
+    assert_eq!(
+        (split.new.as_str(), split.quoted.as_deref(), split.is_below),
+        ("Nej tak", Some("Qwerty 2 kwiecien:\nWhen?"), true)
+    );
     let inline = "Hi\nQwerty:\n> When?\nTomorrow\n> Where?\nHere";
     assert_eq!(super::split(inline, Some(3)).quoted, None);
 }

@@ -117,7 +117,8 @@ impl Reader<'_> {
     fn leaf(&mut self, place: usize) -> Option<Piece> {
         let part = &self.tree.parts[place];
         let is_first = self.taken == 0 && part.media.disposition.is_none();
-        let is_body = part.media.disposition.as_deref() != Some("attachment") && (part.media.file_name.is_none() || is_first);
+        let is_body =
+            part.media.disposition.as_deref() != Some("attachment") && (part.media.file_name.is_none() || is_first);
         match part.media.name() {
             "text/plain" if is_body => Some(Piece { text: Some(self.plain(place)), html: None }),
             "text/html" if is_body => Some(Piece { text: None, html: Some(self.decoded(place, html_charset)) }),
@@ -166,7 +167,9 @@ impl Reader<'_> {
             "text/calendar" | "application/ics" => {
                 let bytes = decode_transfer(&encoding(&part.headers), self.tree.body(part));
                 let method = part.media.parameter("method");
-                self.mail.invitations.extend(calendar::invitation(&to_text(part.media.parameter("charset"), &bytes), method));
+                self.mail
+                    .invitations
+                    .extend(calendar::invitation(&to_text(part.media.parameter("charset"), &bytes), method));
             }
             "message/rfc822" | "message/global" => self.mail.enclosed.push(enclosed(&self.tree, part)),
             "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
@@ -185,7 +188,8 @@ impl Reader<'_> {
             .then(|| enclosed(&self.tree, part).subject)
             .flatten();
         let name = part.media.file_name.as_deref().and_then(file_name);
-        let name = name.or_else(|| enclosed.and_then(|subject| file_name(&format!("{}.eml", subject.replace(['/', '\\'], "-")))));
+        let name = name
+            .or_else(|| enclosed.and_then(|subject| file_name(&format!("{}.eml", subject.replace(['/', '\\'], "-")))));
         self.mail.files.push(File {
             name: name.unwrap_or_else(|| fallback_name(part.media.name(), place)),
             content_type: part.media.name().to_owned(),

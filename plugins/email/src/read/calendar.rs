@@ -53,7 +53,10 @@ pub(crate) fn invitation(text: &str, method: Option<&str>) -> Option<Invitation>
     let lines = unfolded(text);
     let own_method = value(&lines, "METHOD").map(str::to_owned);
     let begin = lines.iter().position(|line| line.eq_ignore_ascii_case("BEGIN:VEVENT"))?;
-    let end = lines[begin..].iter().position(|line| line.eq_ignore_ascii_case("END:VEVENT")).map_or(lines.len(), |end| begin + end);
+    let end = lines[begin..]
+        .iter()
+        .position(|line| line.eq_ignore_ascii_case("END:VEVENT"))
+        .map_or(lines.len(), |end| begin + end);
     let event = &without_alarms(&lines[begin..end]);
     let text = |name| value(event, name).map(unescaped).filter(|text| !text.is_empty());
     Some(Invitation {
@@ -150,7 +153,8 @@ fn address(value: &str) -> String {
 
 /// RFC 5545, 3.3.11.
 fn unescaped(text: &str) -> String {
-    let text = text.replace("\\n", " ").replace("\\N", " ").replace("\\,", ",").replace("\\;", ";").replace("\\\\", "\\");
+    let text =
+        text.replace("\\n", " ").replace("\\N", " ").replace("\\,", ",").replace("\\;", ";").replace("\\\\", "\\");
     crate::text::one_line(&text)
 }
 

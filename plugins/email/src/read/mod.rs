@@ -51,7 +51,12 @@ enum Content<'a> {
 }
 
 impl<'a> File<'a> {
-    pub(crate) fn new(name: String, content_type: String, cid: Option<String>, content: impl Into<Cow<'a, [u8]>>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        content_type: String,
+        cid: Option<String>,
+        content: impl Into<Cow<'a, [u8]>>,
+    ) -> Self {
         Self { name, content_type, cid, content: Content::Plain(content.into()) }
     }
 

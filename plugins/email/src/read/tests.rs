@@ -31,7 +31,10 @@ fn multiparts_of_every_shape() {
     assert_eq!(seen(&multipart("alternative", &[TEXT, &related])), expected("plain", rich, &["part-4.png"]));
     assert_eq!(seen(&multipart("related", &[&alternative, IMAGE])), expected("plain", rich, &["part-4.png"]));
     let apple = multipart("mixed", &[HTML, PDF, "Content-Type: text/html\n\n<i>more</i>"]);
-    assert_eq!(seen(&multipart("alternative", &[TEXT, &apple])), expected("plain", Some("<b>rich</b>\n<i>more</i>"), &["a.pdf"]));
+    assert_eq!(
+        seen(&multipart("alternative", &[TEXT, &apple])),
+        expected("plain", Some("<b>rich</b>\n<i>more</i>"), &["a.pdf"])
+    );
     assert_eq!(seen(&multipart("mixed", &[TEXT, TEXT])), expected("plain\n\nplain", None, &[]));
     assert_eq!(seen(HTML), expected("", rich, &[]));
     assert_eq!(seen(PDF), expected("", None, &["a.pdf"]));
@@ -39,7 +42,8 @@ fn multiparts_of_every_shape() {
 
 #[test]
 fn a_footer_of_a_list_joins_both_forms() {
-    let mail = multipart("mixed", &[&multipart("alternative", &[TEXT, HTML]), "Content-Type: text/plain\n\nfooter & more"]);
+    let mail =
+        multipart("mixed", &[&multipart("alternative", &[TEXT, HTML]), "Content-Type: text/plain\n\nfooter & more"]);
     assert_eq!(seen(&mail), expected("plain\n\nfooter & more", Some("<b>rich</b>\n<div>footer &amp; more</div>"), &[]));
 }
 
@@ -54,14 +58,20 @@ fn text_files_are_files() {
     let log = "Content-Type: text/plain; name=app.log\nContent-Disposition: attachment\n\nline";
     let csv = "Content-Type: text/csv\nContent-Disposition: inline; filename=t.csv\n\na,b";
     let named = "Content-Type: text/plain; name=later.txt\n\nfile";
-    assert_eq!(seen(&multipart("mixed", &[TEXT, log, csv, named])), expected("plain", None, &["app.log", "t.csv", "later.txt"]));
+    assert_eq!(
+        seen(&multipart("mixed", &[TEXT, log, csv, named])),
+        expected("plain", None, &["app.log", "t.csv", "later.txt"])
+    );
 }
 
 #[test]
 fn files_are_decoded_when_asked_for() {
     let mail = multipart("mixed", &[TEXT, PDF]);
     let mail = Mail::read(mail.as_bytes());
-    assert_eq!((mail.files[0].content().as_ref(), mail.files[0].content_type.as_str()), (b"Hi".as_slice(), "application/pdf"));
+    assert_eq!(
+        (mail.files[0].content().as_ref(), mail.files[0].content_type.as_str()),
+        (b"Hi".as_slice(), "application/pdf")
+    );
 }
 
 #[test]
@@ -70,7 +80,10 @@ fn signed_and_encrypted_mail_is_labelled() {
     let signed = multipart("signed; protocol=\"application/pkcs7-signature\"", &[TEXT, signature]);
     let mail = Mail::read(signed.as_bytes());
     assert_eq!((mail.text.as_str(), mail.signed, mail.files[0].name.as_str()), ("plain", Some("smime"), "smime.p7s"));
-    let encrypted = multipart("encrypted", &["Content-Type: application/pgp-encrypted\n\nVersion: 1", "Content-Type: application/octet-stream\n\nx"]);
+    let encrypted = multipart(
+        "encrypted",
+        &["Content-Type: application/pgp-encrypted\n\nVersion: 1", "Content-Type: application/octet-stream\n\nx"],
+    );
     let mail = Mail::read(encrypted.as_bytes());
     assert_eq!((mail.text.as_str(), mail.encrypted, mail.files.len()), ("", Some("pgp"), 2));
     let enveloped = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n\nx";
@@ -84,7 +97,10 @@ fn enclosed_mails_and_invitations_are_told_and_kept() {
     let calendar = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VEVENT\nSUMMARY:s\nEND:VEVENT";
     let mail = multipart("mixed", &[TEXT, enclosed, calendar]);
     let mail = Mail::read(mail.as_bytes());
-    assert_eq!((mail.enclosed[0].from.as_deref(), mail.enclosed[0].subject.as_deref()), (Some("ann@x.org"), Some("a/b")));
+    assert_eq!(
+        (mail.enclosed[0].from.as_deref(), mail.enclosed[0].subject.as_deref()),
+        (Some("ann@x.org"), Some("a/b"))
+    );
     assert_eq!(mail.invitations[0].method.as_deref(), Some("request"));
     assert_eq!(mail.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["a-b.eml", "invite.ics"]);
 }
