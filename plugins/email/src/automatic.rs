@@ -56,10 +56,10 @@ const ROBOTS: [&str; 9] = [
 pub(crate) fn writer(headers: &Headers<'_>, sender: &Address, own: &[String]) -> Option<&'static str> {
     if headers.count("received") > HOPS_MAX {
         Some("loop")
-    } else if answers(headers) {
-        Some("auto-reply")
     } else if has_null_sender(headers) && is_daemon(sender) {
         Some("bounce")
+    } else if answers(headers) {
+        Some("auto-reply")
     } else if is_list(headers, own) {
         Some("list")
     } else {

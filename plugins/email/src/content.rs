@@ -93,7 +93,7 @@ impl Written {
 fn text(mail: &Mail<'_>, page: Option<&Rendered>) -> (Option<Part>, Option<String>) {
     let split = split(mail, page);
     let html = page.map(|page| html(page, &split)).filter(|html| !html.is_empty());
-    let text = (!split.new.is_empty() || html.is_some()).then(|| Part::Text(RichText { text: split.new, html }));
+    let text = (!split.new.is_empty() || html.is_some()).then_some(Part::Text(RichText { text: split.new, html }));
     (text, split.quoted)
 }
 

@@ -1,7 +1,7 @@
 //! What a mail tells the gateway: a message, a copy of what somebody at the business wrote, or what became of a message of ours.
 
-use omnigate_plugin::Unsupported;
 use omnigate_plugin::prelude::*;
+use omnigate_plugin::{Unsupported, serde_json};
 use sha2::{Digest, Sha256};
 
 use crate::content::Written;
@@ -24,8 +24,6 @@ pub(crate) struct Arrival<'a> {
     /// What the provider tells besides.
     pub(crate) extra: serde_json::Map<String, Value>,
 }
-
-use omnigate_plugin::serde_json;
 
 /// Everything that one mail tells.
 ///
@@ -160,5 +158,7 @@ fn id(mail: &Mail<'_>, arrival: &Arrival<'_>) -> String {
     format!("sha256:{}", hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
+#[cfg(test)]
+mod mutation;
 #[cfg(test)]
 mod tests;

@@ -111,9 +111,11 @@ pub(crate) fn is_answer(subject: &str) -> bool {
 
 /// Fit for finding a conversation again.
 pub(crate) fn tells(subject: &str) -> bool {
-    const CHARS_MIN: usize = 3;
+    const WEIGHT_MIN: usize = 3;
     let base = base(subject).to_lowercase();
-    base.chars().count() >= CHARS_MIN && !GENERIC.contains(&base.as_str())
+    // Scripts beyond ASCII say more with a letter.
+    let weight: usize = base.chars().filter(|c| c.is_alphanumeric()).map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
+    weight >= WEIGHT_MIN && !GENERIC.contains(&base.as_str())
 }
 
 /// `Re:` once, whatever stands there.
@@ -185,6 +187,7 @@ mod tests {
 
     #[test]
     fn greetings_tell_nothing() {
-        assert!(tells("Order 7") && !tells("Re: Hello") && !tells("Fwd:") && !tells("a"));
+        assert!(tells("Order 7") && !tells("Re: Hello") && !tells("Fwd:") && !tells("a") && !tells("Re: ..."));
+        assert!(tells("订单"));
     }
 }

@@ -15,8 +15,6 @@ use crate::read::Mail;
 use crate::thread::{DELIVERED, ORIGINALS};
 use crate::token::Token;
 
-pub(crate) use codes::reason;
-
 /// What became of a message for one recipient.
 #[derive(Debug, PartialEq)]
 struct Fate {

@@ -27,10 +27,6 @@ impl Address {
         Some(Self { address: normalized(address)?, name })
     }
 
-    pub(crate) fn domain(&self) -> &str {
-        self.address.rsplit_once('@').map_or("", |(_, domain)| domain)
-    }
-
     pub(crate) fn local(&self) -> &str {
         self.address.rsplit_once('@').map_or("", |(local, _)| local)
     }
@@ -52,8 +48,12 @@ pub(crate) fn normalized(address: &str) -> Option<String> {
     }
     let is_quoted = local.len() > 1 && local.starts_with('"') && local.ends_with('"');
     (is_quoted || is_sane(local)).then_some(())?;
-    let domain =
-        if domain.starts_with('[') { domain.to_ascii_lowercase() } else { idna::domain_to_ascii(domain).ok()? };
+    let domain = if domain.starts_with('[') {
+        domain.to_ascii_lowercase()
+    } else {
+        // A letter may become a blank on its way to ASCII.
+        idna::domain_to_ascii(domain).ok().filter(|domain| is_sane(domain))?
+    };
     Some(format!("{local}@{domain}"))
 }
 

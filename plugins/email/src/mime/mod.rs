@@ -72,10 +72,6 @@ impl<'a> Tree<'a> {
         tree
     }
 
-    pub(crate) fn root(&self) -> &Part<'a> {
-        &self.parts[0]
-    }
-
     /// The bytes of a part as they were sent.
     pub(crate) fn body(&self, part: &Part<'a>) -> &'a [u8] {
         &self.raw[part.body.clone()]

@@ -124,9 +124,9 @@ impl Reader<'_> {
             "text/html" if is_body => Some(Piece { text: None, html: Some(self.decoded(place, html_charset)) }),
             // Markup for other readers, of what the neighbouring parts say.
             "text/x-amp-html" | "text/watch-html" => None,
-            name if name.starts_with("multipart/") && place == 0 && self.mail.limit.is_none() => {
-                Some(Piece { text: Some(self.plain(place)), html: None })
-            }
+            // What is too deep is in the mail as a whole, which is kept then.
+            name if name.starts_with("multipart/") && self.mail.limit.is_some() => None,
+            name if name.starts_with("multipart/") => Some(Piece { text: Some(self.plain(place)), html: None }),
             _ => {
                 self.enclosure(place);
                 None

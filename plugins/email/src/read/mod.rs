@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::html;
 use crate::mime::{Headers, Tree, decode_transfer};
 
-pub(crate) use calendar::{Invitation, invitation};
+pub(crate) use calendar::Invitation;
 
 /// Of one mail, in bytes of UTF-8.
 pub(crate) const TEXT_MAX: usize = 512 << 10;
