@@ -21,10 +21,11 @@ use crate::deliver::{
     self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
-use crate::egress::Egress;
+use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
+use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
-use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -43,6 +44,7 @@ pub struct Gateway {
     pub directory: Arc<Directory>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub tokens: Arc<Tokens>,
 }
 
 /// Why the gateway does not start.
@@ -85,7 +87,9 @@ impl Gateway {
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
-        let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
+        let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
+        let services =
+            GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
@@ -103,7 +107,7 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress })
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, tokens })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -119,6 +123,7 @@ impl Gateway {
         let end_of_work = CancellationToken::new();
         let mut work = JoinSet::new();
         self.start_deliveries(&end_of_work, &mut work).await?;
+        self.start_mailboxes(&end_of_work, &mut work);
         let mut chores = JoinSet::new();
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
@@ -164,6 +169,44 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
+        for channel in self.edge.channels.iter() {
+            if let Some(mailbox) = self.mailbox(channel) {
+                work.spawn(mailbox.run(stop.clone()));
+            }
+        }
+    }
+
+    /// Of channels whose adapter has one, and whose settings say where it is.
+    fn mailbox(&self, channel: &Arc<crate::channels::Channel>) -> Option<Mailbox> {
+        let fetching = account(channel)?.imap?;
+        let login = self.login(channel, mail::IMAP_PASSWORD)?;
+        let intake = Intake {
+            channel: channel.clone(),
+            accept: self.edge.accept.clone(),
+            quarantine: self.edge.quarantine.clone(),
+            store: self.store.clone(),
+            retention: self.config.store.retention,
+            bytes_max: self.config.mail.bytes_max,
+        };
+        Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
+    }
+
+    /// Where a channel's letters are handed over.
+    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
+        let server = account(channel)?.smtp?;
+        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
+        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
+    }
+
+    /// A token where there is one, else the password of that slot.
+    fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
+        if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
+            return Some(Login::Token(source.clone(), self.tokens.clone()));
+        }
+        channel.config.secrets.get(slot).cloned().map(Login::Password)
     }
 
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
@@ -213,6 +256,7 @@ impl Gateway {
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
         let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let post = self.post(&channel);
         let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
         let target = ChannelSender {
             channel,
@@ -220,6 +264,8 @@ impl Gateway {
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
             store: self.store.clone(),
+            post,
+            retention: self.config.store.retention,
             attempts_max: self.attempts_max(),
         };
         self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
@@ -249,6 +295,12 @@ impl Gateway {
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
+}
+
+/// The mailbox of a channel, if its adapter has one. Its settings were checked when it was bound.
+fn account(channel: &crate::channels::Channel) -> Option<Account> {
+    let bound = channel.bound().filter(|bound| bound.plugin.manifest().transport == Transport::Mail)?;
+    Account::of(&bound.plugin.manifest().with_defaults(&channel.config.settings)).ok()
 }
 
 /// Loads every plugin; one that is refused is told, and missed only by channels that want it.

@@ -14,6 +14,7 @@ mod check;
 mod crash;
 mod full_disk;
 mod lifecycle;
+mod mail;
 mod media;
 mod outbound;
 mod support;

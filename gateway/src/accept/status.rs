@@ -3,12 +3,12 @@ use uuid::Uuid;
 
 use super::envelope::{blank, event};
 use super::messages::MessageState;
-use super::{Accept, Rounds, Trace, external_key, id_value};
+use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Reason, Status,
-    StatusChange, Time,
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Identity, Interaction, Kind, Reason,
+    Status, StatusChange, Time,
 };
-use crate::plugin::exchange::StatusReport;
+use crate::plugin::exchange::{Receipt, StatusReport};
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
 
 impl Accept {
@@ -20,13 +20,13 @@ impl Accept {
         &self,
         channel: &ChannelRef,
         id: Uuid,
-        external_ids: &[String],
+        receipt: &Receipt,
         change: StatusChange,
     ) -> Result<(), StoreError> {
         let trace = Trace::from_header(None);
         let mut rounds = Rounds::default();
         loop {
-            match self.note_sent(channel, id, external_ids, &change, &trace).await {
+            match self.note_sent(channel, id, receipt, &change, &trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return decided,
             }
@@ -45,22 +45,43 @@ impl Accept {
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
+    /// Appends that one of a message's recipients does not get it, while others do.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn recipient_refused(
+        &self,
+        channel: &ChannelRef,
+        id: Uuid,
+        to: Identity,
+        reason: Reason,
+    ) -> Result<(), StoreError> {
+        let Some(state) = self.message(id).await? else { return Ok(()) };
+        let change = StatusChange::failed(reason);
+        let told = MessageState { to: to.clone(), status: Status::Failed, ..state };
+        let mut event = self.status_event(channel, &told, &change, &Trace::from_header(None), None);
+        event.dedupe = Some(DedupeKey::of(&[&channel.name, "refused", &id.to_string(), &to.value]));
+        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
+    }
+
     async fn note_sent(
         &self,
         channel: &ChannelRef,
         id: Uuid,
-        external_ids: &[String],
+        receipt: &Receipt,
         change: &StatusChange,
         trace: &Trace,
     ) -> Result<(), StoreError> {
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
         let mut batch = Batch::default();
-        for external in external_ids.iter().filter(|external| !external.is_empty()) {
+        for external in receipt.external_ids.iter().filter(|external| !external.is_empty()) {
             if !state.external_ids.contains(external) {
                 state.external_ids.push(external.clone());
             }
             batch.writes.push(self.external_write(&channel.name, external, id));
         }
+        let names = receipt.names.iter().map(|name| Write::put(name_key(&channel.name, name), id_value(id)));
+        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention))));
         if state.status == Status::Failed && change.status != Status::Failed {
             // Somebody retried what had been given up: its life begins again.
             state.status = Status::Queued;
@@ -90,13 +111,16 @@ impl Accept {
             return Ok(false);
         }
         let mut writes = Vec::new();
-        if let Some(external) = report.external_id.as_ref().filter(|external| !state.external_ids.contains(external)) {
+        // Found by a further name, a message is meant as a whole.
+        let is_name = report.message_id.is_none();
+        let named = report.external_id.as_ref().filter(|external| state.external_ids.contains(external) || !is_name);
+        if let Some(external) = named.filter(|external| !state.external_ids.contains(external)) {
             // The receipt was faster than the answer to the request that sent it.
             state.external_ids.push(external.clone());
             writes.push(self.external_write(&channel.name, external, id));
         }
         let pieces = state.pieces.clone();
-        let is_news = state.advance(report.external_id.as_deref(), &change);
+        let is_news = state.advance(named.map(String::as_str), &change);
         if !is_news && writes.is_empty() && pieces == state.pieces {
             return Ok(false);
         }
@@ -111,8 +135,16 @@ impl Accept {
             return Ok(report.message_id);
         }
         let Some(external) = &report.external_id else { return Ok(None) };
-        let entry = self.store.get(&external_key(channel, external)).await?;
-        Ok(entry.and_then(|entry| Uuid::from_slice(&entry.value).ok()))
+        for key in [external_key(channel, external), name_key(channel, external)] {
+            let entry = self.store.get(&key).await?;
+            // A name may be that of a message that was received.
+            if let Some(id) = entry.and_then(|entry| Uuid::from_slice(&entry.value).ok())
+                && self.message(id).await?.is_some()
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// A receipt for a message that was not sent by us, or not yet known to be: kept, since it was acknowledged.

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Hub;
-use crate::config::Limits;
+use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
+use crate::egress::{TokenError, Tokens};
 use crate::interaction::{Identity, MediaKind, Time};
 use crate::media::{Announced, Media, Source};
 use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
@@ -25,6 +26,7 @@ pub struct GatewayServices {
     hub: Arc<Hub>,
     directory: Arc<Directory>,
     media: Arc<Media>,
+    tokens: Arc<Tokens>,
     limits: Limits,
     usage: Mutex<HashMap<String, Usage>>,
 }
@@ -42,9 +44,10 @@ impl GatewayServices {
         hub: Arc<Hub>,
         directory: Arc<Directory>,
         media: Arc<Media>,
+        tokens: Arc<Tokens>,
         limits: &Limits,
     ) -> Self {
-        Self { store, hub, directory, media, limits: limits.clone(), usage: Mutex::default() }
+        Self { store, hub, directory, media, tokens, limits: limits.clone(), usage: Mutex::default() }
     }
 
     /// Counted once, then followed.
@@ -205,6 +208,14 @@ impl Services for GatewayServices {
             tracing::warn!(%error, "an adapter's file is not kept");
             error.to_string()
         })
+    }
+
+    async fn token(&self, source: &OAuth2) -> Result<Secret, TokenError> {
+        self.tokens.token(source).await
+    }
+
+    fn forget_token(&self, source: &OAuth2, token: &Secret) {
+        self.tokens.forget(source, token);
     }
 
     async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {

@@ -11,8 +11,8 @@ use url::Url;
 use super::read::Section;
 use super::units::show_duration;
 use super::{
-    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Media, OnUncertain, Plugins,
-    Server, StoreConfig, addresses, credentials, names,
+    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Loops, Mail, Media, OnUncertain,
+    Plugins, Server, StoreConfig, addresses, credentials, names,
 };
 
 const KIB: u64 = 1 << 10;
@@ -33,6 +33,8 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         plugins: root.table("plugins", plugins),
         conversations: root.table("conversations", conversations),
         media: root.table("media", media),
+        mail: root.table("mail", mail),
+        loops: root.table("loops", loops),
         delivery: root.table("delivery", |section| delivery(section, store.retention)),
         api_keys: root.table("api", api_keys),
         backends: root.named("backends", names::name, backend),
@@ -124,6 +126,20 @@ fn media(section: &Section<'_>) -> Media {
     }
 }
 
+fn mail(section: &Section<'_>) -> Mail {
+    Mail {
+        bytes_max: section.size("bytes_max", 25 * MIB, KIB..=50 * MIB) as u64,
+        rate: section.count("rate", 500, 1..=100_000),
+    }
+}
+
+fn loops(section: &Section<'_>) -> Loops {
+    Loops {
+        bot_messages_per_hour: section.count("bot_messages_per_hour", 200, 1..=1_000_000),
+        bot_mails_per_hour: section.count("bot_mails_per_hour", 20, 1..=1_000_000),
+    }
+}
+
 fn delivery(section: &Section<'_>, retention: Duration) -> Delivery {
     let default = || RETRIES.map(secs).to_vec();
     let retries = section.durations("retries", 0..=50, millis(1)..=days(30)).unwrap_or_else(default);
@@ -174,13 +190,13 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
     section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
     let adapter = section.text("adapter", names::name);
     let settings = section.json("settings");
-    let secrets = section.secrets("secrets");
+    let (secrets, oauth) = section.slots("secrets");
     let grants = section.table("grants", grants);
     let on_uncertain = section
         .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
-    Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
+    Some(Channel { adapter: adapter?, settings, secrets, oauth, grants, on_uncertain, concurrency })
 }
 
 fn grants(section: &Section<'_>) -> Grants {

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -16,6 +17,8 @@ pub struct Config {
     pub plugins: Plugins,
     pub conversations: Conversations,
     pub media: Media,
+    pub mail: Mail,
+    pub loops: Loops,
     pub delivery: Delivery,
     pub api_keys: BTreeMap<String, ApiKey>,
     pub backends: BTreeMap<String, Backend>,
@@ -113,6 +116,24 @@ pub struct Media {
     pub url_lifetime: Duration,
 }
 
+/// `[mail]`
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// `bytes_max`: larger mails are not fetched, but their header. Default `25MiB`.
+    pub bytes_max: u64,
+    /// `rate`: mails that are taken from one mailbox in a second, when many wait. Default 500.
+    pub rate: usize,
+}
+
+/// `[loops]`
+#[derive(Clone, Debug)]
+pub struct Loops {
+    /// `bot_messages_per_hour`: by bots to one address on one channel. Default 200.
+    pub bot_messages_per_hour: usize,
+    /// `bot_mails_per_hour`: the same, where the channel is a mailbox. Default 20.
+    pub bot_mails_per_hour: usize,
+}
+
 /// `[delivery]`
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -161,12 +182,38 @@ pub struct Channel {
     pub settings: Map<String, Value>,
     /// `secrets`: by slot.
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that are fetched, by slot.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// `grants`
     pub grants: Grants,
     /// `on_uncertain`: a provider may or may not have taken a message. Default `resend`.
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+}
+
+/// `{ oauth2 = { ... } }`: a token that the gateway fetches and renews.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth2 {
+    /// `token_url`: private addresses are allowed, since the operator typed it.
+    pub token_url: Url,
+    /// `client_id`
+    pub client_id: String,
+    /// `client_secret`: public clients have none.
+    pub client_secret: Option<Secret>,
+    /// `grant`
+    pub grant: OAuthGrant,
+    /// `scope`
+    pub scope: Option<String>,
+}
+
+/// What a token is given for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OAuthGrant {
+    /// `refresh_token`: RFC 6749 section 6.
+    RefreshToken(Secret),
+    /// `client_credentials`: RFC 6749 section 4.4.
+    ClientCredentials,
 }
 
 /// `grants` of a channel.

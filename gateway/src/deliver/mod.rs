@@ -12,6 +12,7 @@ mod gate;
 mod handle;
 mod lane;
 mod lanes;
+mod letter;
 mod record_keeping;
 mod schedule;
 mod settle;

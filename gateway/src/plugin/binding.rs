@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
+use crate::config::{Channel, HostPattern, Limits, OAuth2, Problem, Secret};
 use crate::interaction::Time;
 
 /// The setting that leads a plugin to another host than the provider's.
@@ -30,6 +30,8 @@ pub struct Binding {
     /// `{public_url}/channels/{name}`
     pub url: String,
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that are fetched when they are needed.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// Slots of the manifest and where each may be sent.
     pub slots: BTreeMap<String, Vec<HostPattern>>,
     /// What the operator granted.
@@ -67,6 +69,7 @@ impl Binding {
             medium: manifest.medium(&settings).to_owned(),
             url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
             secrets: channel.secrets.clone(),
+            oauth: channel.oauth.clone(),
             slots: slots(manifest, &settings),
             hosts: channel.grants.hosts.clone(),
             channel_key: key,
@@ -85,6 +88,7 @@ impl Binding {
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),
+            oauth: BTreeMap::new(),
             slots: BTreeMap::new(),
             hosts: Vec::new(),
             channel_key: Secret::new(""),
@@ -151,13 +155,14 @@ fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>
 
 fn check_slots(name: &str, channel: &Channel, manifest: &Manifest, problems: &mut Vec<Problem>) {
     let path = |slot: &str| format!("channels.{name}.secrets.{slot}");
-    for slot in channel.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+    let given = || channel.secrets.keys().chain(channel.oauth.keys());
+    for slot in given().filter(|slot| !manifest.slots.contains_key(*slot)) {
         let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
         let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
         problems.push(Problem::new(path(slot), None, rule));
     }
     for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
-        if !channel.secrets.contains_key(slot) {
+        if !given().any(|given| given == slot) {
             let rule = format!(
                 "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
                 description.description

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -14,12 +15,13 @@ pub const PUBLIC_URL: &str = "https://gate.example";
 #[derive(Clone, Debug)]
 pub struct ConfigBuilder {
     sections: BTreeMap<String, BTreeMap<String, Value>>,
+    trust: Option<PathBuf>,
 }
 
 impl ConfigBuilder {
     /// On port 0, with an API key, and without backends and channels.
     pub fn new() -> Self {
-        let empty = Self { sections: BTreeMap::new() };
+        let empty = Self { sections: BTreeMap::new(), trust: None };
         empty
             .set("server", "listen", "127.0.0.1:0")
             .set("server", "public_url", PUBLIC_URL)
@@ -40,6 +42,16 @@ impl ConfigBuilder {
     pub fn key(self, name: &str, key: &str, scopes: &[&str]) -> Self {
         let section = format!("api.keys.{name}");
         self.set(&section, "key", key).set(&section, "scopes", json!(scopes))
+    }
+
+    /// Trusts these certificates, and no others.
+    #[must_use]
+    pub fn trust(self, certificates: &Path) -> Self {
+        Self { trust: Some(certificates.to_owned()), ..self }
+    }
+
+    pub(super) fn trusted(&self) -> Option<&Path> {
+        self.trust.as_deref()
     }
 
     /// Pauses between attempts.

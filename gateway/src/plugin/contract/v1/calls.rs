@@ -4,12 +4,12 @@ use wasmtime::component::InstancePre;
 use wasmtime::{Result, Store};
 
 use super::{channel, inward, letter, mail, media, outward, session, signals, types};
-use crate::interaction::Identity;
+use crate::interaction::{Identity, ReasonCode};
 use crate::plugin::exchange::{
     Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Receipt, Received,
     Request, SessionState, Signal, Step,
 };
-use crate::plugin::host::http::prepare;
+use crate::plugin::host::http::{HttpError, fetch_tokens, prepare};
 use crate::plugin::state::CallState;
 
 /// What can be called: the adapter always, the rest where the component has it.
@@ -78,9 +78,15 @@ impl Calls {
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
         let answer = instance.omnigate_channel_media().call_locate(&mut *store, &context, reference).await?;
-        let prepared =
-            |request| prepare(store.data(), inward::guest_request(request)).map(|request| Download { request });
-        Ok(checked(answer, prepared))
+        let request = match answer {
+            Ok(request) => inward::guest_request(request),
+            Err(fault) => return Ok(Err(Failure::Fault(inward::fault(fault)))),
+        };
+        if let Err(error) = fetch_tokens(store.data_mut(), &request).await {
+            return Ok(Err(Failure::Fault(no_token(error))));
+        }
+        let prepared = prepare(store.data(), request).map(|request| Download { request });
+        Ok(prepared.map_err(|rule| Failure::Broken(Broken::Contract(rule))))
     }
 
     pub(in crate::plugin) async fn show(
@@ -159,6 +165,14 @@ fn checked<G, T>(
 ) -> std::result::Result<T, Failure> {
     let answer = answer.map_err(|fault| Failure::Fault(inward::fault(fault)))?;
     check(answer).map_err(|rule| Failure::Broken(Broken::Contract(rule)))
+}
+
+fn no_token(error: HttpError) -> Fault {
+    let (kind, message) = match error {
+        HttpError::Credentials(why) => (FaultKind::Unauthorized, why),
+        _ => (FaultKind::Unavailable, "no token could be fetched".to_owned()),
+    };
+    Fault { kind, message, reason: Some(ReasonCode::Credentials), code: None, retry_after: None }
 }
 
 fn lacks(interface: &str) -> Failure {

@@ -139,6 +139,7 @@ impl From<http_host::HttpError> for host::http::HttpError {
         use egress::Error;
         match error {
             http_host::HttpError::BudgetSpent => Self::BudgetSpent,
+            http_host::HttpError::Credentials(why) => Self::Credentials(why),
             http_host::HttpError::Egress(error) => match error {
                 Error::Denied(rule) => Self::Denied(rule),
                 Error::Dns => Self::Dns,

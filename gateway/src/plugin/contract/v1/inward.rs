@@ -211,7 +211,12 @@ fn reason_code(code: types::ReasonCode) -> ReasonCode {
 }
 
 pub(super) fn receipt(receipt: adapter::Receipt) -> Result<Receipt, Broken> {
-    Ok(Receipt { external_ids: external_ids(receipt.external_ids)?, status: status(receipt.state) })
+    Ok(Receipt {
+        external_ids: external_ids(receipt.external_ids)?,
+        status: status(receipt.state),
+        names: Vec::new(),
+        refused: Vec::new(),
+    })
 }
 
 pub(super) fn external_ids(list: Vec<String>) -> Result<Vec<String>, Broken> {
