@@ -1,6 +1,6 @@
-//! E-mail: mailboxes over IMAP and SMTP.
+//! E-mail: mailboxes over IMAP and SMTP, and providers by webhook and API.
 //!
-//! The gateway fetches and sends; here mail is understood and written. What a mail says is hostile until it is read: every
+//! The gateway fetches and posts for mailboxes; here mail is understood and written. What a mail says is hostile until it is read: every
 //! list has a length and every walk a depth.
 
 mod automatic;
@@ -12,6 +12,7 @@ mod html;
 mod inbound;
 mod metadata;
 mod mime;
+mod providers;
 mod quote;
 mod read;
 mod settings;
@@ -30,12 +31,12 @@ use settings::Settings;
 struct Email;
 
 impl Channel for Email {
-    fn handle_request(_ctx: &Context, _request: Request) -> Result<Outcome, Fault> {
-        Err(Fault::not_found("this channel takes mail from its mailbox, not by webhook"))
+    fn handle_request(ctx: &Context, request: Request) -> Result<Outcome, Fault> {
+        providers::handle(ctx, &request)
     }
 
-    fn send(_ctx: &Context, _message: Outbound) -> Result<Receipt, Fault> {
-        Err(Fault::unsupported("this channel sends by SMTP: set settings.smtp"))
+    fn send(ctx: &Context, message: Outbound) -> Result<Receipt, Fault> {
+        providers::send(ctx, &message)
     }
 
     fn receive(ctx: &Context, mail: Arrived) -> Result<Vec<Event>, Fault> {

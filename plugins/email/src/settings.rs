@@ -19,6 +19,16 @@ pub(crate) struct Settings {
     pub(crate) subject: Option<String>,
     /// Whose `Authentication-Results` are believed.
     pub(crate) authserv_id: Option<String>,
+    pub(crate) api_base: Option<String>,
+    /// Mailgun: the sending domain.
+    pub(crate) domain: Option<String>,
+    /// Postmark.
+    pub(crate) message_stream: Option<String>,
+    /// Amazon SES.
+    pub(crate) region: Option<String>,
+    pub(crate) access_key_id: Option<String>,
+    pub(crate) topic_arn: Option<String>,
+    pub(crate) configuration_set: Option<String>,
 }
 
 /// How mail comes and goes.
@@ -28,6 +38,10 @@ pub(crate) enum Provider {
     /// IMAP and SMTP.
     #[default]
     Mailbox,
+    Sendgrid,
+    Mailgun,
+    Postmark,
+    Ses,
 }
 
 impl Settings {
@@ -50,8 +64,16 @@ impl Settings {
         [self.address.clone()].into_iter().chain(aliases).collect()
     }
 
-    pub(crate) fn domain(&self) -> &str {
+    pub(crate) fn own_domain(&self) -> &str {
         self.address.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl Settings {
+    /// Where the provider's API is, without a slash at the end.
+    pub(crate) fn base(&self) -> Result<&str, Fault> {
+        let unset = || Fault::internal("settings.api_base is not set");
+        Ok(self.api_base.as_deref().ok_or_else(unset)?.trim_end_matches('/'))
     }
 }
 
@@ -71,6 +93,13 @@ impl Settings {
             plus_addressing: false,
             subject: None,
             authserv_id: None,
+            api_base: None,
+            domain: None,
+            message_stream: None,
+            region: None,
+            access_key_id: None,
+            topic_arn: None,
+            configuration_set: None,
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn fates(mail: &Mail<'_>) -> Vec<Fate> {
     if recipients.is_empty() {
         recipients.push(first_address(&text));
     }
-    let fate = |recipient| Fate { recipient, kind, code: codes::find(&text), text: text.clone() };
+    let fate = |recipient| Fate { recipient, kind, code: codes::find(&text), text: text.clone(), at: None };
     recipients.into_iter().map(fate).collect()
 }
 

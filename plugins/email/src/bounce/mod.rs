@@ -17,17 +17,19 @@ use crate::token::Token;
 
 /// What became of a message for one recipient.
 #[derive(Debug, PartialEq)]
-struct Fate {
-    recipient: Option<String>,
-    kind: Kind,
+pub(crate) struct Fate {
+    pub(crate) recipient: Option<String>,
+    pub(crate) kind: Kind,
     /// Enhanced code (RFC 3463), or the three digits of a reply.
-    code: Option<String>,
+    pub(crate) code: Option<String>,
     /// What the other server said.
-    text: String,
+    pub(crate) text: String,
+    /// Milliseconds since 1970.
+    pub(crate) at: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Failed,
     Delayed,
     Delivered,
@@ -53,30 +55,36 @@ pub(crate) fn events(host: &dyn Host, mail: &Mail<'_>, sender: &Address) -> Resu
     }
     let returned = Returned::of(host, mail)?;
     let Some(token) = &returned.token else { return Ok(None) };
-    Ok(Some(fates.iter().filter_map(|fate| event(token, &returned, fate)).collect()))
+    Ok(Some(fates.iter().filter_map(|fate| event(&token.message_id, &returned.to, fate)).collect()))
 }
 
-fn event(token: &Token, returned: &Returned, fate: &Fate) -> Option<Event> {
-    let recipient = fate.recipient.as_deref().or(returned.to.first().map(String::as_str));
+/// What a recipient's fate is to the gateway. `to` is for whom the message was, as far as that is known: whoever else got it,
+/// got a copy, and a lost copy is no lost message.
+pub(crate) fn event(message_id: &str, to: &[String], fate: &Fate) -> Option<Event> {
+    let recipient = fate.recipient.as_deref().or(to.first().map(String::as_str));
     if fate.kind == Kind::Complaint {
         return Some(Event::Consent(Consent {
-            id: format!("{}:complaint", token.message_id),
+            id: format!("{message_id}:{}", fate.text),
             sender: Identity::new("email", recipient?),
-            at: None,
+            at: fate.at,
             granted: false,
             category: None,
-            evidence: Some(format!("complaint: {}", fate.text)),
+            evidence: Some(fate.text.clone()),
         }));
     }
-    let is_copy = recipient.is_some_and(|recipient| returned.is_copy_for(recipient));
+    let is_copy = recipient.is_some_and(|recipient| is_copy(recipient, to));
     Some(Event::Status(Status {
-        message_id: Some(token.message_id.clone()),
+        message_id: Some(message_id.to_owned()),
         external_id: None,
         recipient: recipient.map(|address| Identity::new("email", address)),
         state: if is_copy { DeliveryState::Sent } else { state(fate.kind) },
-        at: None,
+        at: fate.at,
         reason: reason_of(fate, is_copy),
     }))
+}
+
+fn is_copy(recipient: &str, to: &[String]) -> bool {
+    !to.is_empty() && !to.iter().any(|to| to.eq_ignore_ascii_case(recipient))
 }
 
 fn state(kind: Kind) -> DeliveryState {
@@ -116,11 +124,6 @@ impl Returned {
             }
         }
         Ok(Self { token: anywhere(host, mail)?, to: Vec::new() })
-    }
-
-    /// The message was for somebody else, and this one got a copy.
-    fn is_copy_for(&self, recipient: &str) -> bool {
-        !self.to.is_empty() && !self.to.iter().any(|to| to.eq_ignore_ascii_case(recipient))
     }
 }
 

@@ -39,7 +39,7 @@ fn recipient(block: &str) -> Option<Fate> {
     let said = codes::find(&text).filter(|code| codes::is_enhanced(code));
     let status = status.filter(|status| codes::is_enhanced(status));
     let code = if status.as_deref().is_none_or(|status| status.ends_with(".0.0")) { said.or(status) } else { status };
-    Some(Fate { recipient: address(&headers, &["original-recipient", "final-recipient"]), kind, code, text })
+    Some(Fate { recipient: address(&headers, &["original-recipient", "final-recipient"]), kind, code, text, at: None })
 }
 
 /// `rfc822; ann@example.org`; the address to which we wrote comes first.
@@ -57,7 +57,7 @@ fn read(text: &str) -> Option<Fate> {
     let disposition = headers.text("disposition")?.to_ascii_lowercase();
     let is_displayed = disposition.rsplit(';').next().is_some_and(|word| word.trim().starts_with("displayed"));
     let recipient = address(&headers, &["original-recipient", "final-recipient"]);
-    is_displayed.then_some(Fate { recipient, kind: Kind::Read, code: None, text: String::new() })
+    is_displayed.then_some(Fate { recipient, kind: Kind::Read, code: None, text: String::new(), at: None })
 }
 
 fn complained(text: &str) -> Option<Fate> {
@@ -66,5 +66,11 @@ fn complained(text: &str) -> Option<Fate> {
     let counts = matches!(kind.as_str(), "abuse" | "fraud" | "opt-out" | "other");
     // The address is mostly blotted out.
     let recipient = address(&headers, &["original-rcpt-to", "removal-recipient"]);
-    counts.then_some(Fate { recipient, kind: Kind::Complaint, code: None, text: kind })
+    counts.then_some(Fate {
+        recipient,
+        kind: Kind::Complaint,
+        code: None,
+        text: format!("complaint: {kind}"),
+        at: None,
+    })
 }

@@ -26,6 +26,16 @@ pub(crate) struct Enclosure {
     pub(crate) cid: Option<String>,
 }
 
+impl Enclosure {
+    pub(crate) fn base64(&self) -> String {
+        base64(&self.content)
+    }
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
 impl Body {
     /// Reads the files.
     ///

@@ -16,6 +16,7 @@ use crate::token::Token;
 
 use answered::Answered;
 use body::Body;
+pub(crate) use body::{Enclosure, base64};
 use head::Head;
 use options::Options;
 
@@ -82,7 +83,7 @@ impl Draft {
             cc: copies(settings, &options, answered.as_ref(), &to)?,
             bcc: options.addresses(&options.bcc, "bcc")?,
             reply_to: settings.plus_addressing.then(|| reply_to(settings, &token)).flatten(),
-            message_id: token.message_id_at(settings.domain()),
+            message_id: token.message_id_at(settings.own_domain()),
             known_as: [token.name()].into_iter().chain(subject_name(&to.address, &subject)).collect(),
             fields: Vec::new(),
             date: host.now(),
@@ -182,7 +183,7 @@ fn subject_of(settings: &Settings, message: &Outbound, answered: Option<&Answere
 /// RFC 5322, 3.6.4. The token comes first, where the mail that began the conversation would stand: who answers copies it, even if
 /// a provider gives this letter another Message-ID.
 fn thread_fields(settings: &Settings, token: &Token, answered: Option<&Answered>) -> Vec<(&'static str, String)> {
-    let mut references = vec![token.reference_at(settings.domain())];
+    let mut references = vec![token.reference_at(settings.own_domain())];
     let before = answered.map(|answered| answered.references.clone()).unwrap_or_default();
     let skip = before.len().saturating_sub(REFERENCES_MAX);
     references.extend(before.into_iter().skip(skip));

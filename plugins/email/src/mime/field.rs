@@ -86,6 +86,8 @@ pub(crate) struct MediaType {
     /// `inline`, `attachment` or nothing.
     pub(crate) disposition: Option<String>,
     pub(crate) file_name: Option<String>,
+    /// Of a field in `multipart/form-data`.
+    pub(crate) field: Option<String>,
 }
 
 impl MediaType {
@@ -95,6 +97,7 @@ impl MediaType {
         Self {
             name: content_type.essence().unwrap_or_else(|| fallback.to_owned()),
             file_name: disposition.name("filename").or_else(|| content_type.name("name")),
+            field: disposition.name("name"),
             parameters: content_type.all,
             disposition: Some(disposition.main).filter(|word| !word.is_empty()),
         }

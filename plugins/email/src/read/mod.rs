@@ -6,7 +6,7 @@ mod calendar;
 use std::borrow::Cow;
 
 use crate::html;
-use crate::mime::{Headers, Tree, decode_transfer};
+use crate::mime::{Headers, Tree, decode_transfer, to_text};
 
 pub(crate) use calendar::Invitation;
 
@@ -83,6 +83,25 @@ impl<'a> Mail<'a> {
     pub(crate) fn read(raw: &'a [u8]) -> Self {
         let tree = Tree::parse(raw);
         bodies::read(tree)
+    }
+
+    /// From the pieces that a provider hands over.
+    pub(crate) fn of(headers: Headers<'a>, text: String, html: Option<String>, files: Vec<File<'a>>) -> Self {
+        let is_long = text.len() > TEXT_MAX;
+        let text = text[..text.floor_char_boundary(TEXT_MAX)].to_owned();
+        let calendars =
+            files.iter().filter(|file| matches!(file.content_type.as_str(), "text/calendar" | "application/ics"));
+        let invitations =
+            calendars.filter_map(|file| calendar::invitation(&to_text(None, &file.content()), None)).collect();
+        Self {
+            headers,
+            text: crate::text::clean(&text),
+            html,
+            invitations,
+            files,
+            limit: is_long.then_some("text"),
+            ..Self::default()
+        }
     }
 
     /// What the HTML says and may show; `None` if there is none.
