@@ -21,6 +21,13 @@ pub(crate) fn plugins() -> Result<PathBuf> {
     Ok(std::path::absolute(directory)?)
 }
 
+/// The plugin of the tests that does whatever it is told.
+pub(crate) fn hostile() -> Result<PathBuf> {
+    let component = repository().join("target/hostile/hostile.wasm");
+    ensure!(component.is_file(), "no {}: `cargo xtask bench` builds it", component.display());
+    Ok(component)
+}
+
 /// The gateway as it is shipped.
 pub(crate) fn gateway() -> Result<PathBuf> {
     let program = target().join("release/omnigate");

@@ -34,6 +34,7 @@ pub(crate) enum Unit {
 pub(crate) enum Aim {
     /// At least this share of what the twin reaches.
     ShareOfTwin(f64),
+    RatioAtMost(f64),
     AtMost(f64),
     Below(f64),
 }
@@ -51,6 +52,7 @@ impl Row {
         let Some(aim) = self.aim else { return String::new() };
         let (told, met) = match aim {
             Aim::ShareOfTwin(share) => (format!("ratio ≥ {share}"), self.ratio().is_some_and(|ratio| ratio >= share)),
+            Aim::RatioAtMost(most) => (format!("ratio ≤ {most}"), self.ratio().is_some_and(|ratio| ratio <= most)),
             Aim::AtMost(most) => (format!("≤ {}", self.unit.show(most)), self.gateway <= most),
             Aim::Below(bound) => (format!("< {}", self.unit.show(bound)), self.gateway < bound),
         };

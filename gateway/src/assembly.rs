@@ -83,7 +83,8 @@ impl Gateway {
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
+        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
@@ -129,7 +130,7 @@ impl Gateway {
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
         ready();
-        crate::edge::serve(listening, &self.config.server, self.router(&stop), stop).await;
+        crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
         while let Some(ended) = work.join_next().await {
             if let Ok(Err(error)) = ended {

@@ -21,6 +21,7 @@ pub(crate) fn release() -> Result<()> {
 /// Gateway and plugins as they are shipped, then the bench, which starts them.
 pub(crate) fn bench(arguments: impl Iterator<Item = String>) -> Result<()> {
     plugins()?;
+    hostile()?;
     cargo(&["build", "--release", "--package", "omnigate"])?;
     let run = ["run", "--release", "--package", "bench", "--"].into_iter().map(String::from);
     cargo(&run.chain(arguments).collect::<Vec<_>>())
@@ -29,6 +30,11 @@ pub(crate) fn bench(arguments: impl Iterator<Item = String>) -> Result<()> {
 /// Every plugin of `plugins/`, as a component under its id: where `config.toml` and the tests look, wherever cargo builds.
 pub(crate) fn plugins() -> Result<()> {
     components(&root().join("plugins"), &root().join("target/plugins"))
+}
+
+/// The plugins of the tests that mean no good.
+pub(crate) fn hostile() -> Result<()> {
+    components(&root().join("tests/hostile"), &root().join("target/hostile"))
 }
 
 /// Every crate with a manifest below `folder`, as a component in `out`.

@@ -11,7 +11,7 @@ use crate::tools::{cargo, has, root, run, say, target};
 pub(crate) fn everything() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     build::plugins()?;
-    build::components(&root().join("tests/hostile"), &root().join("target/hostile"))?;
+    build::hostile()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     licences()?;
     install_what_tests_need()?;

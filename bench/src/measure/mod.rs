@@ -2,6 +2,7 @@
 
 mod accept;
 mod forward;
+mod hostile;
 mod outbound;
 mod plugin;
 mod servers;
@@ -39,6 +40,8 @@ pub(crate) enum Part {
     Outbound,
     /// One call of a plugin.
     Plugin,
+    /// The same after attacks by another plugin.
+    Hostile,
     /// Start and memory.
     Start,
 }
@@ -49,6 +52,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     if wanted(Part::Plugin) {
         rows.extend(plugin::measure(plan).await?);
+    }
+    if wanted(Part::Hostile) {
+        rows.extend(hostile::measure(plan).await?);
     }
     if wanted(Part::Start) {
         rows.extend(start::measure(plan)?);

@@ -21,12 +21,8 @@ const WARM_UP: usize = 500;
 
 pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     let calls = 5_000 * plan.rounds;
-    let (plugin, binding) = adapter()?;
-    let webhooks = Webhooks::new();
-    let mut sandboxed = Vec::with_capacity(calls);
-    for number in 0..WARM_UP + calls {
-        sandboxed.push(called(&plugin, &binding, request(&webhooks, number)).await?);
-    }
+    let (sandbox, webhooks) = (Sandbox::start()?, Webhooks::new());
+    let mut sandboxed = sandbox.calls(WARM_UP + calls).await?;
     let verifier = Verifier::new();
     let mut native = Vec::with_capacity(calls);
     for number in 0..WARM_UP + calls {
@@ -46,23 +42,43 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     Ok(vec![Row { aim: Some(Aim::AtMost(25e-6)), ..median }, row("plugin call, p99", 0.99)])
 }
 
-fn adapter() -> Result<(Arc<Plugin>, Arc<Binding>)> {
-    let config =
-        Config::parse("", std::path::Path::new("."), &|_| None).map_err(|errors| anyhow::anyhow!("{errors}"))?;
-    let limits = config.config.plugins.limits;
-    let tools = Tools { egress: Arc::new(Egress::new()), services: Arc::new(NoServices) };
-    let plugins = Plugins::new(&place::plugins()?, &limits, None, tools)?;
-    plugins.refresh();
-    let plugin = plugins.get("whatsapp").context("the adapter whatsapp is refused")?;
-    let binding = Binding::new(
-        "whatsapp",
-        &channel()?,
-        plugin.manifest(),
-        &"http://localhost".parse()?,
-        &limits,
-        Secret::new("key of the channel"),
-    );
-    Ok((plugin, Arc::new(binding)))
+/// An engine with the adapter whose calls are timed.
+pub(super) struct Sandbox {
+    pub(super) plugins: Plugins,
+    pub(super) limits: config::Limits,
+    plugin: Arc<Plugin>,
+    binding: Arc<Binding>,
+    webhooks: Webhooks,
+}
+
+impl Sandbox {
+    pub(super) fn start() -> Result<Self> {
+        let config =
+            Config::parse("", std::path::Path::new("."), &|_| None).map_err(|errors| anyhow::anyhow!("{errors}"))?;
+        let limits = config.config.plugins.limits;
+        let tools = Tools { egress: Arc::new(Egress::new()), services: Arc::new(NoServices) };
+        let plugins = Plugins::new(&place::plugins()?, &limits, None, tools)?;
+        plugins.refresh();
+        let plugin = plugins.get("whatsapp").context("the adapter whatsapp is refused")?;
+        let binding = bound(&plugin, &channel()?, &limits)?;
+        Ok(Self { plugins, limits, plugin, binding, webhooks: Webhooks::new() })
+    }
+
+    /// How long each of so many calls took.
+    pub(super) async fn calls(&self, count: usize) -> Result<Vec<Duration>> {
+        let mut took = Vec::with_capacity(count);
+        for number in 0..count {
+            took.push(called(&self.plugin, &self.binding, request(&self.webhooks, number)).await?);
+        }
+        Ok(took)
+    }
+}
+
+/// A plugin with a channel of its own.
+pub(super) fn bound(plugin: &Plugin, channel: &config::Channel, limits: &config::Limits) -> Result<Arc<Binding>> {
+    let (manifest, url) = (plugin.manifest(), "http://localhost".parse()?);
+    let key = Secret::new("key of the channel");
+    Ok(Arc::new(Binding::new(&channel.adapter, channel, manifest, &url, limits, key)))
 }
 
 fn channel() -> Result<config::Channel> {

@@ -1,4 +1,3 @@
-use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Uuid;
 
 use crate::customer::Attribution;
@@ -14,9 +13,9 @@ pub struct Trace(String);
 impl Trace {
     /// Goes on with a caller's trace, or begins one.
     pub fn from_header(traceparent: Option<&str>) -> Self {
-        let own = hex::encode(random::<8>());
+        let own = hex::encode(&Uuid::new_v4().as_bytes()[8..]);
         let trace = traceparent.filter(|text| is_traceparent(text)).map(|text| text[3..35].to_owned());
-        Self(format!("00-{}-{own}-01", trace.unwrap_or_else(|| hex::encode(random::<16>()))))
+        Self(format!("00-{}-{own}-01", trace.unwrap_or_else(|| hex::encode(Uuid::new_v4().as_bytes()))))
     }
 
     /// Whether a text is a `traceparent` of version 00.
@@ -43,14 +42,6 @@ fn is_traceparent(text: &str) -> bool {
         && bytes[52] == b'-'
         && hex_run(&text[3..35])
         && hex_run(&text[36..52])
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    if SystemRandom::new().fill(&mut bytes).is_err() {
-        unreachable!("the operating system always has random bytes once it runs");
-    }
-    bytes
 }
 
 /// The lane of events that belong to no conversation: one for each channel.

@@ -5,6 +5,7 @@
 mod drafting;
 mod envelope;
 mod happened;
+mod loops;
 mod messages;
 mod status;
 mod submit;
@@ -19,6 +20,7 @@ pub use happened::{Accepted, Told};
 pub use messages::MessageState;
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
+use crate::config::Loops;
 use crate::customer::Directory;
 use crate::media::Media;
 use crate::store::{Store, StoreError};
@@ -33,6 +35,7 @@ pub struct Accept {
     media: Arc<Media>,
     schema_url: String,
     retention: std::time::Duration,
+    loops: Loops,
 }
 
 impl Accept {
@@ -45,7 +48,14 @@ impl Accept {
         retention: std::time::Duration,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
-        Self { store, directory, media, schema_url, retention }
+        let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
+        Self { store, directory, media, schema_url, retention, loops }
+    }
+
+    /// With bounds for what no person writes.
+    #[must_use]
+    pub fn guarded(self, loops: Loops) -> Self {
+        Self { loops, ..self }
     }
 
     /// Somebody was faster: forgets what was read, and allows another round unless there were too many.

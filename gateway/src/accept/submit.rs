@@ -62,6 +62,9 @@ pub struct Addressed {
 pub enum SubmitError {
     #[error("this idempotency key was used for another request")]
     KeyReused,
+    /// Two machines would answer each other.
+    #[error("{0}")]
+    Loop(String),
     #[error("{0} is no message of this contact")]
     UnknownReply(Uuid),
     #[error(transparent)]
@@ -99,6 +102,7 @@ impl Accept {
         if let Some(reply) = submission.in_reply_to {
             self.check_reply(reply, attribution.contact.id).await?;
         }
+        let counted = self.guard(submission, attribution.conversation.id, now).await?;
         let (new_event, state) = self.submitted_event(submission, &attribution, now);
         let answer = Submitted {
             id: new_event.id,
@@ -109,6 +113,7 @@ impl Accept {
         };
         let mut writes = session.writes();
         let people = writes.len();
+        writes.extend(counted);
         writes.push(self.state_write(&state, None));
         writes.extend(submission.idempotency.as_ref().map(|idempotency| idempotency.write(&answer, now)));
         let committed = self.store.commit(Batch { events: vec![new_event], writes, ..Batch::default() }).await?;

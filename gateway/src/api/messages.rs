@@ -105,6 +105,7 @@ impl From<SubmitError> for Problem {
                 "idempotency-key-reused",
                 "this Idempotency-Key was used for another request in the last 24 hours",
             ),
+            SubmitError::Loop(why) => refused("loop", &why),
             SubmitError::UnknownReply(id) => {
                 refused("invalid", &format!("in_reply_to: {id} is no interaction with this contact"))
                     .with("path", "in_reply_to")

@@ -116,7 +116,7 @@ fn hand_over(present: &Present, turn: &Turn) {
     match turn {
         Turn::Stop => present.listening.close(),
         Turn::Exchange(next) => {
-            next.listening.follow(&next.loaded.config.server, crate::edge::router(next.gateway.edge.clone()));
+            next.listening.follow(next.gateway.edge.clone());
             if !Arc::ptr_eq(&next.listening, &present.listening) {
                 present.listening.close();
             }

@@ -135,8 +135,8 @@ fn mail(section: &Section<'_>) -> Mail {
 
 fn loops(section: &Section<'_>) -> Loops {
     Loops {
-        bot_messages_per_hour: section.count("bot_messages_per_hour", 200, 1..=1_000_000),
-        bot_mails_per_hour: section.count("bot_mails_per_hour", 20, 1..=1_000_000),
+        bot_messages_per_hour: section.count("bot_messages_per_hour", 200, 1..=10_000),
+        bot_mails_per_hour: section.count("bot_mails_per_hour", 20, 1..=10_000),
     }
 }
 

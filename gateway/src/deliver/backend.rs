@@ -150,7 +150,7 @@ fn traceparent(body: &[u8]) -> Option<HeaderValue> {
     const NAME: &[u8] = b"\"traceparent\":\"";
     const ENVELOPE_BYTES: usize = 768;
     let envelope = &body[..body.len().min(ENVELOPE_BYTES)];
-    let start = envelope.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+    let start = memchr::memmem::find(envelope, NAME)? + NAME.len();
     let value = envelope.get(start..start + 55)?;
     let valid = std::str::from_utf8(value).is_ok_and(Trace::is_valid);
     valid.then(|| HeaderValue::from_bytes(value).ok())?

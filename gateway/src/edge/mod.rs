@@ -38,7 +38,7 @@ pub struct Edge {
     pub media: Arc<Media>,
 }
 
-/// Everything under `/channels`, `/chat`, and the addresses of files.
+/// Everything under `/chat`, and the addresses of files; what is under `/channels` needs no router.
 pub fn router(edge: Arc<Edge>) -> Router {
     // The widget is 70 kB of text, and a third of that when it is compressed.
     let pages = Router::new()
@@ -46,8 +46,6 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/chat/{channel}/{*rest}", any(requests::handle))
         .layer(CompressionLayer::new());
     Router::new()
-        .route("/channels/{channel}", any(requests::handle))
-        .route("/channels/{channel}/{*rest}", any(requests::handle))
         .route("/chat/{channel}/socket", get(sockets::upgrade))
         .merge(pages)
         .route("/v1/uploads/{id}", put(files::upload).options(files::preflight))

@@ -27,13 +27,18 @@ const RESERVED: [HeaderName; 6] = [
     header::SET_COOKIE,
 ];
 
-/// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
+/// A request for a channel's pages.
 pub(super) async fn handle(
     State(edge): State<Arc<Edge>>,
     Path(path): Path<Vec<(String, String)>>,
     request: HttpRequest<Body>,
 ) -> Response {
     let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
+    answer(&edge, name, request).await
+}
+
+/// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
+pub(super) async fn answer(edge: &Edge, name: &str, request: HttpRequest<Body>) -> Response {
     let Some(channel) = edge.channels.get(name) else {
         return Problem::not_found(format!("there is no channel {name:?}")).into_response();
     };

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 
-use super::Problem;
+use super::{Edge, Problem, requests, router};
 use crate::config;
 
 /// Header fields of a request; more get 431.
@@ -34,7 +34,7 @@ pub struct Listening {
     listener: TcpListener,
     pub address: SocketAddr,
     /// Who answers; nobody before the first generation.
-    answering: watch::Sender<Option<Generation>>,
+    answering: watch::Sender<Present>,
     connections: TaskTracker,
     /// A connection has ended.
     ended: Notify,
@@ -42,10 +42,11 @@ pub struct Listening {
     last: CancellationToken,
 }
 
+type Present = Option<Arc<Generation>>;
+
 /// What answers requests until the configuration changes.
-#[derive(Clone)]
 struct Generation {
-    rules: config::Server,
+    edge: Arc<Edge>,
     router: Router,
     /// Everything of it runs. Until then it answers requests to channels alone: they need nothing but the store.
     is_whole: bool,
@@ -73,18 +74,18 @@ impl Listening {
         Ok(listening)
     }
 
-    /// From now on `channels` answers requests to channels, while the generation before it ends; others wait for [`serve`].
-    pub fn follow(&self, rules: &config::Server, channels: Router) {
-        let (rules, requests) = (rules.clone(), TaskTracker::new());
-        self.answering.send_replace(Some(Generation { rules, router: channels, is_whole: false, requests }));
+    /// From now on `edge` answers requests to channels, while the generation before it ends; others wait for [`serve`].
+    pub fn follow(&self, edge: Arc<Edge>) {
+        let (router, requests) = (router(edge.clone()), TaskTracker::new());
+        self.answering.send_replace(Some(Arc::new(Generation { edge, router, is_whole: false, requests })));
     }
 
     /// A whole generation; what it has answered before, as a follower, stays in its count.
-    fn begin(&self, rules: &config::Server, router: Router) -> TaskTracker {
+    fn begin(&self, edge: Arc<Edge>, router: Router) -> TaskTracker {
         let follower = self.answering.borrow().as_ref().filter(|present| !present.is_whole).cloned();
-        let requests = follower.map_or_else(TaskTracker::new, |follower| follower.requests);
-        let generation = Generation { rules: rules.clone(), router, is_whole: true, requests: requests.clone() };
-        self.answering.send_replace(Some(generation));
+        let requests = follower.map_or_else(TaskTracker::new, |follower| follower.requests.clone());
+        let generation = Generation { edge, router, is_whole: true, requests: requests.clone() };
+        self.answering.send_replace(Some(Arc::new(generation)));
         requests
     }
 
@@ -124,7 +125,7 @@ impl Listening {
     async fn rules(&self) -> config::Server {
         let mut answering = self.answering.subscribe();
         let present = answering.wait_for(Option::is_some).await.ok();
-        match present.and_then(|present| present.as_ref().map(|generation| generation.rules.clone())) {
+        match present.and_then(|present| present.as_ref().map(|generation| generation.edge.rules.clone())) {
             Some(rules) => rules,
             // Whoever could tell lives as long as this does.
             None => std::future::pending().await,
@@ -169,36 +170,61 @@ impl Listening {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
-        let Some((router, token)) = self.generation(is_for_channels(request.uri().path())).await else {
+        let Some((generation, token)) = self.generation(is_for_channels(request.uri().path())).await else {
             return Problem::unavailable("the gateway ends", Duration::from_secs(5)).into_response();
         };
-        let Ok(response) = router.oneshot(request.map(Body::new)).await;
-        response.map(|body| Body::new(Held { body, _token: token }))
+        generation.answer(request).await.map(|body| Body::new(Held { body, _token: token }))
     }
 
     /// The present generation; where it does not answer such requests yet, as soon as it does, unless everything ends.
-    async fn generation(&self, for_channels: bool) -> Option<(Router, TaskTrackerToken)> {
-        let mut answering = self.answering.subscribe();
-        let answers = |generation: &Option<Generation>| generation.as_ref().is_some_and(|g| g.is_whole || for_channels);
+    async fn generation(&self, for_channels: bool) -> Option<(Arc<Generation>, TaskTrackerToken)> {
+        if let Some(taken) = answering(&self.answering.borrow(), for_channels) {
+            return Some(taken);
+        }
+        let mut changes = self.answering.subscribe();
         tokio::select! {
             biased;
-            generation = answering.wait_for(answers) => {
-                // The token is taken while the generation cannot change: it waits for this request, too.
-                generation.ok()?.as_ref().map(|generation| (generation.router.clone(), generation.requests.token()))
-            }
+            present = changes.wait_for(|present| answering(present, for_channels).is_some()) => answering(&*present.ok()?, for_channels),
             () = self.last.cancelled() => None,
         }
     }
 }
 
-/// What [`super::router`] has.
+/// Who answers such a request. The token is taken while the generation cannot change: it waits for this request, too.
+fn answering(present: &Present, for_channels: bool) -> Option<(Arc<Generation>, TaskTrackerToken)> {
+    let generation = present.as_ref().filter(|generation| generation.is_whole || for_channels)?;
+    Some((generation.clone(), generation.requests.token()))
+}
+
+impl Generation {
+    /// Webhooks are what comes most, and pass by the router.
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        let request = request.map(Body::new);
+        let channel = request.uri().path().strip_prefix(CHANNELS).map(first_segment).map(str::to_owned);
+        if let Some(channel) = channel {
+            return requests::answer(&self.edge, &channel, request).await;
+        }
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        response
+    }
+}
+
+fn first_segment(path: &str) -> &str {
+    path.split('/').next().unwrap_or_default()
+}
+
+/// What follows is a channel's name, and perhaps a path of its own.
+const CHANNELS: &str = "/channels/";
+
+/// What needs nothing but the store.
 fn is_for_channels(path: &str) -> bool {
-    ["/channels/", "/chat/", "/v1/uploads/"].iter().any(|prefix| path.starts_with(prefix))
+    [CHANNELS, "/chat/", "/v1/uploads/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Serves until `stop`, then lets requests in hand end, at most for `server.drain_timeout`.
-pub async fn serve(listening: &Listening, rules: &config::Server, router: Router, stop: CancellationToken) {
-    let requests = listening.begin(rules, router);
+pub async fn serve(listening: &Listening, edge: Arc<Edge>, router: Router, stop: CancellationToken) {
+    let drain_timeout = edge.rules.drain_timeout;
+    let requests = listening.begin(edge, router);
     stop.cancelled().await;
     requests.close();
     listening.connections.close();
@@ -208,7 +234,7 @@ pub async fn serve(listening: &Listening, rules: &config::Server, router: Router
             listening.connections.wait().await;
         }
     };
-    if tokio::time::timeout(rules.drain_timeout, drained).await.is_err() {
+    if tokio::time::timeout(drain_timeout, drained).await.is_err() {
         tracing::warn!(open = requests.len(), "requests are left behind: server.drain_timeout is over");
     }
 }

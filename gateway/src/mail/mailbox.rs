@@ -153,8 +153,7 @@ impl Mailbox {
     fn visit(&mut self, pauses: &mut Pauses) -> Result<(), Trouble> {
         let mut session = self.log_in()?;
         let mut held = self.settle(session.folder)?;
-        session.put_away(&held.position.to_put_away, &self.fetching.after)?;
-        held.position.to_put_away.clear();
+        held = self.put_away(&mut session, held)?;
         if held.position.mod_seq.is_none() || held.position.mod_seq != session.folder.mod_seq {
             held = self.catch_up(&mut session, held)?;
             held = self.note_mod_seq(session.folder, held)?;
@@ -291,10 +290,18 @@ impl Mailbox {
         next.to_put_away = if self.fetching.after == After::Keep { Vec::new() } else { taken.clone() };
         let fetched = self.fetch(session, mails)?;
         self.runtime.block_on(self.intake.take((&held, &self.fetching.folder), &next, fetched))?;
-        session.put_away(&taken, &self.fetching.after)?;
-        let mut held = self.written()?;
-        held.position.to_put_away.clear();
-        Ok(held)
+        let held = self.written()?;
+        self.put_away(session, held)
+    }
+
+    /// Leaves in the mailbox what was appended as it should be, and notes that; after a crash it is done again.
+    fn put_away(&self, session: &mut Session, held: Held) -> Result<Held, Trouble> {
+        if held.position.to_put_away.is_empty() {
+            return Ok(held);
+        }
+        session.put_away(&held.position.to_put_away, &self.fetching.after)?;
+        let next = Position { to_put_away: Vec::new(), ..held.position.clone() };
+        self.move_to(&held, &next)
     }
 
     fn fetch(&self, session: &mut Session, mails: Vec<Listed>) -> Result<Vec<Mail>, Trouble> {

@@ -2,14 +2,26 @@
 
 mod dovecot;
 mod fetching;
+mod loops;
 mod postfix;
 mod sending;
+mod silent;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, ConfigBuilder, PATIENCE};
+use crate::support::{Client, ConfigBuilder, Gateway, PATIENCE};
 use dovecot::Dovecot;
 use postfix::Postfix;
+
+/// Exchanges the adapter for one that does not break any more.
+pub(super) fn mend(gateway: &Gateway) {
+    let place = gateway.directory().join("plugins/postbox.wasm");
+    let mut wasm = std::fs::read(&place).unwrap();
+    let at = wasm.windows(8).position(|bytes| bytes == b"MENDED=0").unwrap();
+    wasm[at + 7] = b'1';
+    std::fs::write(place.with_extension("new"), wasm).unwrap();
+    std::fs::rename(place.with_extension("new"), place).unwrap();
+}
 
 /// The channel of every test here.
 pub(super) const CHANNEL: &str = "inbox";
@@ -46,6 +58,11 @@ impl Postfix {
             .set(&section, "secrets", json!({ "smtp_password": dovecot::PASSWORD }))
             .set(&section, "grants", json!({ "hosts": [format!("localhost:{port}")] }))
     }
+}
+
+/// For requests that are made by hand.
+pub(super) fn authorization() -> (String, String) {
+    ("authorization".into(), format!("Bearer {}", crate::support::KEY))
 }
 
 /// Asks again until the channel is so.

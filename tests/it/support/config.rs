@@ -44,6 +44,23 @@ impl ConfigBuilder {
         self.set(&section, "key", key).set(&section, "scopes", json!(scopes))
     }
 
+    /// With the tables and lists of another one's section besides its own.
+    #[must_use]
+    pub fn joined(mut self, other: &Self, section: &str) -> Self {
+        let own = self.sections.entry(section.to_owned()).or_default();
+        for (key, value) in &other.sections[section] {
+            join(own.entry(key.clone()).or_insert_with(|| value.clone()), value);
+        }
+        self
+    }
+
+    /// With everything of another one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.sections.extend(other.sections);
+        self
+    }
+
     /// Trusts these certificates, and no others.
     #[must_use]
     pub fn trust(self, certificates: &Path) -> Self {
@@ -128,6 +145,21 @@ impl ConfigBuilder {
             }
         }
         text
+    }
+}
+
+fn join(own: &mut Value, other: &Value) {
+    match (own, other) {
+        (Value::Object(own), Value::Object(other)) => {
+            for (key, value) in other {
+                join(own.entry(key.clone()).or_insert_with(|| value.clone()), value);
+            }
+        }
+        (Value::Array(own), Value::Array(other)) => {
+            own.extend(other.iter().cloned());
+            own.dedup();
+        }
+        _ => {}
     }
 }
 

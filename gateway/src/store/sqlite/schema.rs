@@ -13,7 +13,8 @@ const VERSION: i64 = 1;
 
 /// Larger files would keep the start waiting; there, damage shows when it is read.
 const FULL_CHECK_BYTES_MAX: u64 = 64 << 20;
-const WRITER_CACHE_KIB: i64 = 64 << 10;
+/// Not more: in a transaction that splits pages of an index, `SQLite` walks this whole cache once when it commits.
+const WRITER_CACHE_KIB: i64 = 16 << 10;
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// What the log of writes keeps of its length when it starts anew: room that need not be allocated again.
 const WAL_BYTES_KEPT: i64 = 64 << 20;

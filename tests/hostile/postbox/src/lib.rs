@@ -12,6 +12,13 @@ struct Settings {
     address: String,
 }
 
+/// A test mends this component by writing another digit here.
+static MENDED: [u8; 16] = *b"MENDED=0........";
+
+fn is_mended() -> bool {
+    std::hint::black_box(&MENDED)[7] == b'1'
+}
+
 impl Channel for Postbox {
     fn handle_request(_: &Context, _: Request) -> Result<Outcome, Fault> {
         Err(Fault::not_found("a postbox takes no requests"))
@@ -27,7 +34,7 @@ impl Channel for Postbox {
         let mail = Mail { head, body: body.trim_end(), id: &mail.id, at: mail.at };
         let subject = mail.header("Subject").unwrap_or_default();
         match subject.split_once(' ').unwrap_or((subject, "")) {
-            ("break", _) => panic!("as it was told"),
+            ("break", _) if !is_mended() => panic!("as it was told"),
             ("refuse", _) => Err(Fault::invalid("as it was told")),
             ("bounce", id) => Ok(vec![bounce(id)]),
             ("nonsense", _) => Ok(vec![Event::Unsupported(Unsupported {
