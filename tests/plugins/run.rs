@@ -66,6 +66,7 @@ impl Runner {
             grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
             on_uncertain: config::OnUncertain::Resend,
             concurrency: 1,
+            oauth: BTreeMap::default(),
         };
         let checked = plugin::check(&case.channel, &channel, plugin.manifest());
         assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);

@@ -9,7 +9,7 @@ use omnigate_plugin::prelude::*;
 
 use crate::host::Host;
 use crate::mime::{Address, normalized};
-use crate::settings::Settings;
+use crate::settings::{Provider, Settings};
 use crate::subject;
 use crate::thread::{subject_name, unique};
 use crate::token::Token;
@@ -95,6 +95,7 @@ impl Draft {
         draft.fields.extend(thread_fields(settings, &token, answered.as_ref()));
         draft.fields.extend(automatic_fields(message, answered.is_some()));
         draft.fields.extend(options.fields(settings)?);
+        draft.fields.extend(provider_fields(settings, message, &draft.to));
         Ok(draft)
     }
 
@@ -200,6 +201,17 @@ fn automatic_fields(message: &Outbound, is_answer: bool) -> Vec<(&'static str, S
     }
     let word = if is_answer { "auto-replied" } else { "auto-generated" };
     vec![("Auto-Submitted", word.to_owned()), ("X-Auto-Response-Suppress", "All".to_owned())]
+}
+
+/// Amazon SES takes letters by SMTP too, and hands these back in its events.
+fn provider_fields(settings: &Settings, message: &Outbound, to: &[Address]) -> Vec<(&'static str, String)> {
+    if settings.provider != Provider::Ses {
+        return Vec::new();
+    }
+    let main = to.first().map(|to| to.address.as_str()).unwrap_or_default();
+    let tags = ("X-SES-MESSAGE-TAGS", format!("omnigate_id={}, omnigate_to={main}", message.id));
+    let set = settings.configuration_set.clone().map(|set| ("X-SES-CONFIGURATION-SET", set));
+    [tags].into_iter().chain(set).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ mod mailgun;
 mod postmark;
 mod sendgrid;
 mod ses;
-mod sigv4;
 
 use omnigate_plugin::prelude::*;
 use omnigate_plugin::{decode_base64, serde_json, socket};
@@ -56,7 +55,7 @@ pub(crate) fn send(ctx: &Context, message: &Outbound) -> Result<Receipt, Fault> 
         Provider::Sendgrid => sendgrid::send(&settings, message, &draft),
         Provider::Mailgun => mailgun::send(&settings, message, &draft),
         Provider::Postmark => postmark::send(&settings, message, &draft),
-        Provider::Ses => ses::send(&settings, message, &draft),
+        Provider::Ses => ses::send(&settings, &draft),
     }?;
     let own = [draft.message_id.clone()].into_iter().chain(draft.known_as.clone());
     Ok(Receipt::sent(crate::thread::unique(own.chain(id).collect())))

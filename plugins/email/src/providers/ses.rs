@@ -4,11 +4,9 @@
 use omnigate_plugin::prelude::*;
 use omnigate_plugin::{decode_base64, serde_json};
 
-use super::sigv4::Signer;
-use super::{TAG_ID, TAG_TO};
+use super::{API_KEY, TAG_ID, TAG_TO};
 use crate::bounce::{Fate, Kind};
 use crate::compose::Draft;
-use crate::host::{Gateway, Host};
 use crate::read::Mail;
 use crate::settings::Settings;
 
@@ -188,7 +186,7 @@ fn sub_type(bounce: &Bounce) -> &'static str {
     }
 }
 
-pub(super) fn send(settings: &Settings, message: &Outbound, draft: &Draft) -> Result<Vec<String>, Fault> {
+pub(super) fn send(settings: &Settings, draft: &Draft) -> Result<Vec<String>, Fault> {
     #[derive(Deserialize)]
     struct Taken {
         #[serde(rename = "MessageId")]
@@ -197,10 +195,9 @@ pub(super) fn send(settings: &Settings, message: &Outbound, draft: &Draft) -> Re
     let region = settings.region.as_deref().ok_or_else(|| Fault::internal("settings.region is not set"))?;
     let key_id =
         settings.access_key_id.as_deref().ok_or_else(|| Fault::internal("settings.access_key_id is not set"))?;
-    let signer = Signer { key_id, region, service: "ses", now: Gateway.now() };
-    let body =
-        serde_json::to_vec(&body(settings, message, draft)?).map_err(|_| Fault::internal("a body that is no JSON"))?;
-    let response = signer.post(settings.base()?, "/v2/email/outbound-emails", body)?.send()?;
+    let request = http::post(format!("{}/v2/email/outbound-emails", settings.base()?));
+    let request = request.json(&body(draft)?).aws(key_id, API_KEY, region, "ses");
+    let response = request.send()?;
     if !response.is_success() {
         let code =
             response.header("x-amzn-errortype").map(|code| code.split(':').next().unwrap_or_default().to_owned());
@@ -227,19 +224,15 @@ fn fault(response: &http::Response, code: Option<String>) -> Fault {
     }
 }
 
-fn body(settings: &Settings, message: &Outbound, draft: &Draft) -> Result<Value, Fault> {
+/// Tags and configuration set are fields of the letter.
+fn body(draft: &Draft) -> Result<Value, Fault> {
     let to: Vec<&str> = draft.to.iter().map(|to| to.address.as_str()).collect();
     let all = draft.envelope()?;
     let others: Vec<&String> = all.iter().filter(|one| !to.contains(&one.as_str())).collect();
-    let mut body = json!({
+    Ok(json!({
         "FromEmailAddress": draft.from.address,
         // The envelope; the head of the letter tells who is a copy and who is blind.
         "Destination": {"ToAddresses": to, "BccAddresses": others},
         "Content": {"Raw": {"Data": crate::compose::base64(&draft.write())}},
-        "EmailTags": [{"Name": TAG_ID, "Value": message.id}, {"Name": TAG_TO, "Value": to.first().unwrap_or(&"")}],
-    });
-    if let Some(set) = &settings.configuration_set {
-        body["ConfigurationSetName"] = set.as_str().into();
-    }
-    Ok(body)
+    }))
 }
