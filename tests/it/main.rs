@@ -18,3 +18,4 @@ mod mail;
 mod media;
 mod outbound;
 mod support;
+mod tokens;

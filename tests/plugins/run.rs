@@ -63,6 +63,7 @@ impl Runner {
             adapter: plugin.manifest().id.clone(),
             settings: serde_json::from_str(&settings).unwrap(),
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
+            oauth: BTreeMap::new(),
             grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
             on_uncertain: config::OnUncertain::Resend,
             concurrency: 1,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omnigate::channels::{GatewayServices, Hub};
 use omnigate::config::{self, Config, Limits, Secret};
 use omnigate::customer::Directory;
-use omnigate::egress::Egress;
+use omnigate::egress::{Egress, Tokens};
 use omnigate::media::Media;
 use omnigate::plugin::exchange::{Broken, Called, Failure, Outcome, Request};
 use omnigate::plugin::{Artefacts, Binding, Plugin, Plugins, Tools};
@@ -86,6 +86,7 @@ impl Bench {
             secrets: [("token", TOKEN), ("webhook", WEBHOOK)]
                 .map(|(slot, value)| (slot.into(), Secret::new(value)))
                 .into(),
+            oauth: std::collections::BTreeMap::new(),
             grants: config::Grants { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect() },
             on_uncertain: config::OnUncertain::Resend,
             concurrency: 1,
@@ -157,7 +158,8 @@ async fn services(home: &Path, config: &Config, hub: Arc<Hub>) -> GatewayService
     let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
     let url = "https://gate.example".parse().unwrap();
     let media = Media::open(store.clone(), home, &url, config.media.clone(), config.store.retention).await.unwrap();
-    GatewayServices::new(store, hub, directory, Arc::new(media), &config.plugins.limits)
+    let tokens = Arc::new(Tokens::new(Arc::new(Egress::new()), store.clone()));
+    GatewayServices::new(store, hub, directory, Arc::new(media), tokens, &config.plugins.limits)
 }
 
 /// Everything that was logged in this process, as JSON lines.

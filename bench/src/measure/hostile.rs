@@ -74,6 +74,7 @@ fn attacker(sandbox: &Sandbox) -> Result<(Plugin, Arc<Binding>)> {
         adapter: "hostile".into(),
         settings: serde_json::Map::new(),
         secrets: BTreeMap::new(),
+        oauth: BTreeMap::new(),
         grants: Grants { hosts: Vec::new() },
         on_uncertain: OnUncertain::Resend,
         concurrency: 1,

@@ -87,6 +87,7 @@ fn channel() -> Result<config::Channel> {
         adapter: "whatsapp".into(),
         settings: serde_json::from_value(serde_json::json!({ "phone_number_id": PHONE_NUMBER_ID }))?,
         secrets: secrets.into_iter().map(|(slot, value)| (slot.to_owned(), Secret::new(value))).collect(),
+        oauth: std::collections::BTreeMap::new(),
         grants: config::Grants { hosts: Vec::new() },
         on_uncertain: config::OnUncertain::Resend,
         concurrency: 1,

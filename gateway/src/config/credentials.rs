@@ -46,6 +46,12 @@ impl<'a> Section<'a> {
         let (mut secrets, mut oauth) = Slots::default();
         for (slot, typed) in entries {
             match typed.value.get_ref() {
+                DeValue::Table(table) if table.get("oauth2").is_some_and(|inner| !inner.get_ref().is_table()) => {
+                    self.refuse_name(
+                        &typed,
+                        "must have a table behind oauth2: { oauth2 = { token_url = \"...\", ... } }",
+                    );
+                }
                 DeValue::Table(table) if table.contains_key("oauth2") => {
                     let read =
                         Section::inline(self.reading, table, &typed, |slot| slot.table("oauth2", Section::oauth2));

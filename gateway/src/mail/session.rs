@@ -84,15 +84,15 @@ pub(super) fn greet(fetching: &Fetching, scissors: &Scissors) -> Answer<(imap::C
     scissors.hold(&socket)?;
     let allowance = Allowance::default();
     allowance.set(ANSWER_MAX);
-    if server.tls == Tls::StartTls {
+    if server.tls == Tls::Upgraded {
         start_tls(&mut socket)?;
     }
     let stream = match server.tls {
-        Tls::Implicit | Tls::StartTls => Stream::protected(socket, server, allowance.clone())?,
+        Tls::Implicit | Tls::Upgraded => Stream::protected(socket, server, allowance.clone())?,
         Tls::None => Stream::plain(socket, allowance.clone()),
     };
     let mut client = imap::Client::new(stream);
-    if server.tls != Tls::StartTls {
+    if server.tls != Tls::Upgraded {
         client.read_greeting()?;
     }
     Ok((client, allowance))

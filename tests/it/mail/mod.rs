@@ -1,8 +1,10 @@
 //! Mailboxes: a real Dovecot and a real Postfix, each with a configuration and ports of its own.
 
+#[path = "../../support/dovecot.rs"]
 mod dovecot;
 mod fetching;
 mod loops;
+mod oauth;
 mod postfix;
 mod sending;
 mod silent;

@@ -50,10 +50,9 @@ impl Postfix {
         .unwrap();
     }
 
-    /// Whom it refuses, from now on.
+    /// Whom it refuses, from its next start on.
     pub fn set_access(&self, lines: &str) {
         fs::write(self.path("conf/access"), lines).unwrap();
-        self.control("reload");
     }
 
     fn main(&self, dovecot: &Dovecot) -> String {

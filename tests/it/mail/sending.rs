@@ -64,15 +64,16 @@ async fn what_the_server_answers_becomes_the_status() {
 #[tokio::test]
 async fn one_who_is_unknown_keeps_the_letter_from_nobody_else() {
     let dovecot = Dovecot::start();
-    let postfix = Postfix::start(&dovecot);
-    let config =
-        postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["200ms", "200ms", "200ms", "200ms"]);
+    let mut postfix = Postfix::start(&dovecot);
+    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["300ms"; 40]);
     let gateway = Gateway::start(config).await;
     let client = gateway.client();
     let cc = json!({ "metadata": { "cc": ["gone@example.com", "grey@example.com"] } });
     let id = submit(&client, "ann@example.com", "to three", cc).await;
     postfix.wait_for_letters(1).await;
+    postfix.stop();
     postfix.set_access("gone@example.com 550 5.1.1 User unknown\n");
+    postfix.resume();
     wait_for_status(&client, &id, "sent").await;
     let letters = postfix.wait_for_letters(2).await;
     let to =
@@ -109,6 +110,7 @@ async fn letters_wait_for_the_server_and_for_the_password() {
     let third = submit(&client, "ann@example.com", "wrong password", json!({})).await;
     wait_for_state(&client, "bad-credentials").await;
     dovecot.set_password(super::dovecot::PASSWORD);
+    gateway.signal("HUP");
     wait_for_status(&client, &third, "sent").await;
     wait_for_state(&client, "connected").await;
     assert_eq!(postfix.wait_for_letters(3).await.len(), 3);

@@ -1,12 +1,15 @@
+//! A real Dovecot with a configuration, ports and a certificate of its own.
+
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+/// How long anything may take that must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const USER: &str = "support";
 pub const PASSWORD: &str = "s3cret\"pass\\word";
@@ -27,9 +30,25 @@ pub struct Ports {
 
 impl Dovecot {
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Takes tokens of XOAUTH2 that `server` says are good.
+    pub fn with_tokens(server: SocketAddr) -> Self {
+        let dovecot = Self::start_with(
+            "auth_mechanisms = plain login xoauth2\npassdb {\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {home}/tokens.conf\n}\n",
+        );
+        let tokens = format!(
+            "introspection_url = http://{server}/introspect\nintrospection_mode = auth\nusername_attribute = username\n"
+        );
+        fs::write(dovecot.path("tokens.conf"), tokens).unwrap();
+        dovecot
+    }
+
+    fn start_with(more: &str) -> Self {
         let ports = Ports { plain: free_port(), tls: free_port() };
         let mut dovecot = Self { home: tempfile::tempdir().unwrap(), ports, master: None };
-        dovecot.set_up();
+        dovecot.set_up(more);
         dovecot.resume();
         dovecot
     }
@@ -52,7 +71,7 @@ impl Dovecot {
         self.home.path().join(name)
     }
 
-    fn set_up(&self) {
+    fn set_up(&self, more: &str) {
         let open = |path: &Path| {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
@@ -74,13 +93,19 @@ impl Dovecot {
             .stderr(Stdio::null())
             .status();
         assert!(made.unwrap().success(), "openssl makes no certificate");
-        fs::write(self.path("dovecot.conf"), self.configuration()).unwrap();
+        let more = more.replace("{home}", &self.home.path().display().to_string());
+        fs::write(self.path("dovecot.conf"), self.configuration() + &more).unwrap();
     }
 
     /// Logins are checked against this from now on.
     pub fn set_password(&self, password: &str) {
         fs::write(self.path("users.new"), format!("{USER}:{{PLAIN}}{password}::::::\n")).unwrap();
         fs::rename(self.path("users.new"), self.path("users")).unwrap();
+        let began = Instant::now();
+        while self.master.is_some() && self.log_in(password).is_none() {
+            assert!(began.elapsed() < PATIENCE, "dovecot does not take the new password:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// As whoever runs the tests; Dovecot insists on users of its own where that is root.
@@ -107,6 +132,7 @@ mail_uid = {owner}
 mail_gid = nogroup
 mail_location = maildir:{home}/mail/%u
 mail_fsync = never
+auth_failure_delay = 0
 ssl = yes
 ssl_cert = <{home}/cert.pem
 ssl_key = <{home}/key.pem
@@ -187,11 +213,15 @@ service stats {{
 
     /// A session as any mail program has it.
     pub fn session(&self) -> imap::Session<TcpStream> {
+        self.log_in(PASSWORD).unwrap()
+    }
+
+    fn log_in(&self, password: &str) -> Option<imap::Session<TcpStream>> {
         let stream = TcpStream::connect(("127.0.0.1", self.ports.plain)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut client = imap::Client::new(stream);
         client.read_greeting().unwrap();
-        client.login(USER, PASSWORD).map_err(|(error, _)| error).unwrap()
+        client.login(USER, password).ok()
     }
 
     /// Puts mails into the inbox, in this order.
