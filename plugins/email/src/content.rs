@@ -12,6 +12,8 @@ use crate::read::{Enclosed, File, Mail};
 /// Files of one mail: the gateway takes a hundred parts.
 const FILES_MAX: usize = 80;
 const EXTENSIONS_MAX: usize = 8;
+/// Of one text, in bytes: marks and escapes may make more of it than came.
+const WRITTEN_MAX: usize = 1 << 20;
 
 pub(crate) struct Written {
     pub(crate) content: Content,
@@ -27,7 +29,7 @@ impl Written {
     /// Keeps the files at the gateway. Where a limit leaves something out, the mail itself is kept as a file.
     pub(crate) fn of(host: &dyn Host, mail: &Mail<'_>, raw: Option<&[u8]>) -> Self {
         let page = mail.rendered();
-        let (text, quoted) = text(mail, page.as_ref());
+        let (text, quoted, is_cut) = text(mail, page.as_ref());
         let mut written = Self {
             content: Content {
                 subject: mail.headers.text("subject"),
@@ -36,7 +38,7 @@ impl Written {
             },
             inline: Vec::new(),
             refused: Vec::new(),
-            limit: mail.limit,
+            limit: mail.limit.or(is_cut.then_some("text")),
         };
         written.extensions(mail);
         let cids = page.map(|page| page.cids).unwrap_or_default();
@@ -89,12 +91,21 @@ impl Written {
     }
 }
 
-/// What is new, and what it answers.
-fn text(mail: &Mail<'_>, page: Option<&Rendered>) -> (Option<Part>, Option<String>) {
-    let split = split(mail, page);
+/// What is new, what it answers, and whether anything was left out.
+fn text(mail: &Mail<'_>, page: Option<&Rendered>) -> (Option<Part>, Option<String>, bool) {
+    let mut split = split(mail, page);
     let html = page.map(|page| html(page, &split)).filter(|html| !html.is_empty());
+    let is_long = html.as_ref().is_some_and(|html| html.len() > WRITTEN_MAX);
+    let html = html.filter(|html| html.len() <= WRITTEN_MAX);
+    let is_cut = is_long | cut(&mut split.new) | split.quoted.as_mut().is_some_and(cut);
     let text = (!split.new.is_empty() || html.is_some()).then_some(Part::Text(RichText { text: split.new, html }));
-    (text, split.quoted)
+    (text, split.quoted, is_cut)
+}
+
+fn cut(text: &mut String) -> bool {
+    let is_long = text.len() > WRITTEN_MAX;
+    text.truncate(text.floor_char_boundary(WRITTEN_MAX));
+    is_long
 }
 
 /// Lines tell the quote mostly; where they do not, the markup may.

@@ -10,7 +10,8 @@ use crate::read::Mail;
 use crate::settings::Settings;
 use crate::thread::Thread;
 
-const CC_MAX: usize = 100;
+/// What is told of a long list: the whole of it must stay below 256 KiB.
+const CC_MAX: usize = 50;
 
 /// A JSON object. Its names are documented in the plugin's README.
 pub(crate) fn of(

@@ -10,7 +10,7 @@ use omnigate_plugin::Consent;
 use omnigate_plugin::prelude::*;
 
 use crate::host::Host;
-use crate::mime::{Address, Headers};
+use crate::mime::{Address, Headers, normalized};
 use crate::read::Mail;
 use crate::thread::{DELIVERED, ORIGINALS};
 use crate::token::Token;
@@ -61,7 +61,8 @@ pub(crate) fn events(host: &dyn Host, mail: &Mail<'_>, sender: &Address) -> Resu
 /// What a recipient's fate is to the gateway. `to` is for whom the message was, as far as that is known: whoever else got it,
 /// got a copy, and a lost copy is no lost message.
 pub(crate) fn event(message_id: &str, to: &[String], fate: &Fate) -> Option<Event> {
-    let recipient = fate.recipient.as_deref().or(to.first().map(String::as_str));
+    let told = fate.recipient.as_deref().and_then(normalized);
+    let recipient = told.as_deref().or(to.first().map(String::as_str));
     if fate.kind == Kind::Complaint {
         return Some(Event::Consent(Consent {
             id: format!("{message_id}:{}", fate.text),

@@ -147,3 +147,32 @@ fn only_our_own_server_is_believed() {
     assert_eq!(results("mx.example.com 1"), json!({"spf": "fail", "dkim": "pass", "dmarc": "pass"}));
     assert_eq!(results("mx.evil.example"), Value::Null);
 }
+
+#[test]
+fn texts_that_grow_stay_within_the_gateways_limits() {
+    let quotes = "<blockquote>".repeat(30);
+    for body in ["\"".repeat(400_000), format!("{quotes}{}", "x<br>".repeat(80_000)), "&".repeat(400_000)] {
+        let message = message(&format!("From: a@x.org\nContent-Type: text/html\n\n{body}"));
+        assert_eq!(metadata(&message)["incomplete"], "text");
+        let sizes = message.content.parts.iter().filter_map(|part| match part {
+            Part::Text(rich) => Some(rich.text.len().max(rich.html.as_ref().map_or(0, String::len))),
+            _ => None,
+        });
+        let longest = sizes.chain(message.content.quoted_text.as_ref().map(String::len)).max();
+        assert!(longest.is_some_and(|longest| longest <= 1 << 20), "{longest:?}");
+    }
+}
+
+#[test]
+fn long_lists_of_people_stay_within_the_gateways_limits() {
+    let people = |name: &str| (0..60).map(|n| format!("{} <a{n}@x.org>,\n ", name.repeat(500))).collect::<String>();
+    let raw = format!(
+        "From: a@x.org\nCc: {}\nReply-To: {}\nSubject: {}\n\nx",
+        people("\u{1f600}"),
+        people("z"),
+        "\u{1f600}".repeat(5_000)
+    );
+    let message = message(&raw);
+    assert!(message.recipients.len() <= 256 && message.metadata.as_ref().is_some_and(|json| json.len() < 256 << 10));
+    assert!(message.content.subject.is_some_and(|subject| subject.len() <= 4 << 10));
+}

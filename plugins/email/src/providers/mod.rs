@@ -13,8 +13,10 @@ use crate::bounce::{self, Fate};
 use crate::compose::Draft;
 use crate::host::{Gateway, Host};
 use crate::inbound::{self, Arrival};
+use crate::mime::normalized;
 use crate::read::Mail;
 use crate::settings::{Provider, Settings};
+use crate::thread;
 
 /// The key of the API.
 const API_KEY: &str = "api_key";
@@ -58,7 +60,7 @@ pub(crate) fn send(ctx: &Context, message: &Outbound) -> Result<Receipt, Fault> 
         Provider::Ses => ses::send(&settings, &draft),
     }?;
     let own = [draft.message_id.clone()].into_iter().chain(draft.known_as.clone());
-    Ok(Receipt::sent(crate::thread::unique(own.chain(id).collect())))
+    Ok(Receipt::sent(thread::unique(own.chain(id).collect())))
 }
 
 /// The interaction that the message answers, as the log has it.
@@ -80,13 +82,16 @@ fn received(
     raw: Option<&[u8]>,
     recipients: &[String],
 ) -> Result<Outcome, Fault> {
+    const RECIPIENTS_MAX: usize = 50;
     let mut extra = serde_json::Map::new();
+    let recipients: Vec<String> = recipients.iter().filter_map(|to| normalized(to)).take(RECIPIENTS_MAX).collect();
     if !recipients.is_empty() {
         extra.insert("delivered_to".to_owned(), json!(recipients));
     }
+    let id = thread::name(if id.is_empty() { "mail" } else { id });
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of some thousand years")]
     let at = Some(Gateway.now() as f64);
-    let arrival = Arrival { id, at, raw, extra };
+    let arrival = Arrival { id: &id, at, raw, extra };
     Ok(Outcome::events(inbound::events(&Gateway, settings, mail, &arrival)?))
 }
 
@@ -102,7 +107,7 @@ fn check_password(request: &Request) -> Result<(), Fault> {
 
 /// A receipt, if it speaks of a message of ours.
 fn receipt(message_id: Option<&str>, to: Option<&str>, fate: Fate) -> Option<Event> {
-    let to: Vec<String> = to.map(str::to_owned).into_iter().collect();
+    let to: Vec<String> = to.and_then(normalized).into_iter().collect();
     bounce::event(message_id.filter(|id| is_uuid(id))?, &to, &fate)
 }
 

@@ -46,7 +46,8 @@ pub(crate) struct Attendee {
 }
 
 const LINES_MAX: usize = 10_000;
-const ATTENDEES_MAX: usize = 100;
+const ATTENDEES_MAX: usize = 50;
+const ADDRESS_CHARS_MAX: usize = 320;
 
 /// `None` if there is no event in it.
 pub(crate) fn invitation(text: &str, method: Option<&str>) -> Option<Invitation> {
@@ -148,7 +149,7 @@ fn attendees(lines: &[String]) -> Vec<Attendee> {
 fn address(value: &str) -> String {
     let value = value.trim();
     let bare = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:")).map_or(value, |_| &value[7..]);
-    crate::text::one_line(bare)
+    crate::text::one_line(bare).chars().take(ADDRESS_CHARS_MAX).collect()
 }
 
 /// RFC 5545, 3.3.11.
