@@ -81,15 +81,11 @@ impl Bench {
     /// A channel that may call these hosts, and send its token there.
     pub fn channel(&self, name: &str, hosts: &[&str]) -> Arc<Binding> {
         let channel = config::Channel {
-            adapter: "hostile".into(),
-            settings: serde_json::Map::new(),
             secrets: [("token", TOKEN), ("webhook", WEBHOOK)]
                 .map(|(slot, value)| (slot.into(), Secret::new(value)))
                 .into(),
-            oauth: std::collections::BTreeMap::new(),
             grants: config::Grants { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect() },
-            on_uncertain: config::OnUncertain::Resend,
-            concurrency: 1,
+            ..config::Channel::of("hostile")
         };
         let (manifest, url) = (self.plugin.manifest(), "https://gate.example".parse().unwrap());
         let mut binding = Binding::new(name, &channel, manifest, &url, &self.limits, Secret::new("of the channel"));

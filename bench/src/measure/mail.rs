@@ -50,7 +50,7 @@ fn per_second(taken: Duration) -> f64 {
 fn mail(number: usize) -> String {
     let text = "All work and no play makes a dull day of it, says everybody.\r\n".repeat(45);
     format!(
-        "From: Ann <ann{}@example.com>\r\nTo: support@example.com\r\nSubject: question {number}\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{number}@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}",
+        "From: ann{}@example.com\r\nTo: support@example.com\r\nSubject: question {number}\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{number}@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}",
         number % 200
     )
 }

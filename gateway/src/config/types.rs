@@ -192,6 +192,21 @@ pub struct Channel {
     pub concurrency: usize,
 }
 
+impl Channel {
+    /// With an adapter, and everything else by default.
+    pub fn of(adapter: impl Into<String>) -> Self {
+        Self {
+            adapter: adapter.into(),
+            settings: Map::new(),
+            secrets: BTreeMap::new(),
+            oauth: BTreeMap::new(),
+            grants: Grants::default(),
+            on_uncertain: OnUncertain::Resend,
+            concurrency: 8,
+        }
+    }
+}
+
 /// `{ oauth2 = { ... } }`: a token that the gateway fetches and renews.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth2 {

@@ -34,6 +34,17 @@ impl Calls {
         })
     }
 
+    /// Whether the types of all exports are the contract's.
+    pub(in crate::plugin) async fn fit(&self, store: &mut Store<CallState>) -> Result<()> {
+        let instance = self.channel.instance_pre().instantiate_async(&mut *store).await?;
+        channel::Channel::new(&mut *store, &instance)?;
+        self.media.as_ref().map(|_| media::WithMedia::new(&mut *store, &instance)).transpose()?;
+        self.signals.as_ref().map(|_| signals::WithSignals::new(&mut *store, &instance)).transpose()?;
+        self.session.as_ref().map(|_| session::WithSession::new(&mut *store, &instance)).transpose()?;
+        self.mail.as_ref().map(|_| mail::WithMail::new(&mut *store, &instance)).transpose()?;
+        Ok(())
+    }
+
     /// Instantiates once: what fails here fails always.
     pub(in crate::plugin) async fn try_out(&self, store: &mut Store<CallState>) -> Answer<()> {
         self.channel.instantiate_async(store).await?;
