@@ -18,7 +18,7 @@ use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::customer::Directory;
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Shutdown, Story, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
 use crate::egress::{Egress, Tokens};
@@ -82,7 +82,7 @@ impl Gateway {
         let retention = config.store.retention;
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
-        let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+        let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
         let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
         let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
@@ -150,9 +150,15 @@ impl Gateway {
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
+            controllers: self.controllers(),
             stop: stop.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let backends = self.config.backends.iter().filter(|(_, backend)| !backend.listen);
+        backends.map(|(name, _)| name.clone()).collect()
     }
 
     async fn start_deliveries(
@@ -247,10 +253,9 @@ impl Gateway {
     }
 
     fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
-        let media = self.edge.media.clone();
-        let render: deliver::Render =
-            Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
-        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
+        let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
+        let story = Arc::new(Story::new(name, backend, media, store, directory));
+        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, story)
             .with_context(|| format!("backends.{name}.secret"))?;
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
     }

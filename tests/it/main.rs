@@ -17,5 +17,6 @@ mod lifecycle;
 mod mail;
 mod media;
 mod outbound;
+mod people;
 mod support;
 mod tokens;

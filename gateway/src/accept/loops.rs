@@ -39,7 +39,7 @@ impl Accept {
             return Ok(self.store.find(reply).await?.is_some_and(|record| is_automatic(&record)));
         }
         let filter =
-            Filter { conversation: Some(conversation), kind: Some(Kind::MessageReceived), ..Filter::default() };
+            Filter { conversation: Some(conversation), kinds: vec![Kind::MessageReceived], ..Filter::default() };
         let newest = self.store.page(&filter, None, Order::NewestFirst, 1).await?;
         Ok(newest.first().is_some_and(|record| now.since(record.time) < HOUR && is_automatic(record)))
     }

@@ -7,6 +7,7 @@ mod envelope;
 mod happened;
 mod loops;
 mod messages;
+mod people;
 mod status;
 mod submit;
 
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub use envelope::{Trace, channel_lane};
 pub use happened::{Accepted, Told};
 pub use messages::MessageState;
+pub use people::{PeopleError, Whom};
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
 use crate::config::Loops;

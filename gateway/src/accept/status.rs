@@ -5,8 +5,8 @@ use super::envelope::{blank, event};
 use super::messages::MessageState;
 use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Identity, Interaction, Kind, Reason,
-    Status, StatusChange, Time,
+    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Identity, Interaction, Kind, Reason, Status,
+    StatusChange, Time,
 };
 use crate::plugin::exchange::{Receipt, StatusReport};
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
@@ -39,9 +39,9 @@ impl Accept {
     /// As the store's commit.
     pub async fn channel_state(&self, channel: &ChannelRef, state: &str, why: Option<&str>) -> Result<(), StoreError> {
         let now = Time::now();
-        let mut data = blank(channel, Direction::Inbound, now, now);
+        let mut data = blank(Some(channel), Direction::Inbound, now, now);
         data.detail = Some(serde_json::json!({ "state": state, "why": why }));
-        let event = event(Kind::ChannelState, data, &self.schema_url, &Trace::from_header(None), None, None);
+        let event = event(Kind::ChannelState, None, data, &self.schema_url, &Trace::from_header(None), None, None);
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
@@ -59,7 +59,7 @@ impl Accept {
         let Some(state) = self.message(id).await? else { return Ok(()) };
         let change = StatusChange::failed(reason);
         let told = MessageState { to: to.clone(), status: Status::Failed, ..state };
-        let mut event = self.status_event(channel, &told, &change, &Trace::from_header(None), None);
+        let mut event = self.status_event(channel, &told, &change, &Trace::from_header(None), None).await?;
         event.dedupe = Some(DedupeKey::of(&[&channel.name, "refused", &id.to_string(), &to.value]));
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
@@ -87,7 +87,7 @@ impl Accept {
             state.status = Status::Queued;
         }
         if state.advance(None, change) {
-            batch.events.push(self.status_event(channel, &state, change, trace, None));
+            batch.events.push(self.status_event(channel, &state, change, trace, None).await?);
         }
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await.map(drop)
@@ -124,9 +124,12 @@ impl Accept {
         if !is_news && writes.is_empty() && pieces == state.pieces {
             return Ok(false);
         }
-        let events = is_news.then(|| self.status_event(channel, &state, &change, trace, report.external_id.as_deref()));
+        let mut events = Vec::new();
+        if is_news {
+            events.push(self.status_event(channel, &state, &change, trace, report.external_id.as_deref()).await?);
+        }
         writes.push(self.state_write(&state, Some(&entry)));
-        self.store.commit(Batch { events: events.into_iter().collect(), writes, ..Batch::default() }).await?;
+        self.store.commit(Batch { events, writes, ..Batch::default() }).await?;
         Ok(is_news)
     }
 
@@ -156,36 +159,38 @@ impl Accept {
         trace: &Trace,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let mut data = blank(channel, Direction::Outbound, change.at, now);
+        let mut data = blank(Some(channel), Direction::Outbound, change.at, now);
         data.external_ids.extend(report.external_id.clone());
         data.to.extend(report.recipient.clone());
         fill(&mut data, None, change);
         let name = serde_json::to_string(&change.status).unwrap_or_default();
         let external = report.external_id.as_deref().unwrap_or_default();
         let dedupe = DedupeKey::of(&[&channel.name, Kind::MessageStatus.as_str(), external, &name]);
-        let event = event(Kind::MessageStatus, data, &self.schema_url, trace, Some(dedupe), None);
+        let event = event(Kind::MessageStatus, None, data, &self.schema_url, trace, Some(dedupe), None);
         let committed = self.store.commit(Batch { events: vec![event], ..Batch::default() }).await?;
         Ok(matches!(committed.events.first(), Some(Appended::New { .. })))
     }
 
-    fn status_event(
+    async fn status_event(
         &self,
         channel: &ChannelRef,
         state: &MessageState,
         change: &StatusChange,
         trace: &Trace,
         external: Option<&str>,
-    ) -> NewEvent {
+    ) -> Result<NewEvent, StoreError> {
         let now = Time::now();
-        let mut data = blank(channel, Direction::Outbound, change.at, now);
-        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![state.to.clone()] });
-        data.conversation =
-            Some(ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()] });
+        let mut data = blank(Some(channel), Direction::Outbound, change.at, now);
+        let known = self.directory.person(state.contact).await?;
+        data.contact = known.as_ref().map(|known| known.contact.to_ref());
+        data.conversation = known
+            .and_then(|known| known.conversation(state.conversation).map(|conversation| conversation.to_ref(false)))
+            .or_else(|| Some(past(state, channel)));
         data.author = Author { kind: AuthorKind::System, name: None };
         data.to = vec![state.to.clone()];
         data.external_ids = external.map_or_else(|| state.external_ids.clone(), |external| vec![external.to_owned()]);
         fill(&mut data, Some(state.id), &StatusChange { status: state.status, ..change.clone() });
-        event(Kind::MessageStatus, data, &self.schema_url, trace, None, None)
+        Ok(event(Kind::MessageStatus, Some(state.contact), data, &self.schema_url, trace, None, None))
     }
 
     pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
@@ -196,6 +201,11 @@ impl Accept {
     fn external_write(&self, channel: &str, external_id: &str, id: Uuid) -> Write {
         Write::put(external_key(channel, external_id), id_value(id)).expiring(Time::now().plus(self.retention))
     }
+}
+
+/// A conversation that is no longer its contact's newest.
+fn past(state: &MessageState, channel: &ChannelRef) -> ConversationRef {
+    ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()], control: None }
 }
 
 fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {

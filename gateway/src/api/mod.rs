@@ -17,12 +17,14 @@ mod health;
 mod input;
 mod interactions;
 mod json;
+mod links;
 mod media;
 mod messages;
 mod metrics;
 mod outgoing;
 mod recipient;
 mod signals;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -50,6 +52,8 @@ pub struct Api {
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
     pub dead_letters: DeadLetters,
+    /// Backends that may be in control of a conversation.
+    pub controllers: Vec<String>,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,
 }
@@ -98,8 +102,13 @@ fn for_contacts() -> Routes {
     Router::new()
         .route("/v1/contacts", get(contacts::find))
         .route("/v1/contacts/{id}", get(contacts::show))
-        .route("/v1/contacts/{id}/timeline", get(contacts::timeline))
+        .route("/v1/contacts/{id}/timeline", get(timeline::show))
+        .route("/v1/contacts/{id}/link", post(links::link))
+        .route("/v1/contacts/{id}/unlink", post(links::unlink))
         .route("/v1/conversations/{id}", get(conversations::show))
+        .route("/v1/conversations/{id}/close", post(conversations::close))
+        .route("/v1/conversations/{id}/reopen", post(conversations::reopen))
+        .route("/v1/conversations/{id}/control", post(conversations::control))
 }
 
 fn for_admins() -> Routes {

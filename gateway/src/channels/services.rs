@@ -233,7 +233,7 @@ impl GatewayServices {
         limit: usize,
     ) -> Result<Vec<Bytes>, StoreError> {
         let Some(contact) = self.directory.find(person).await? else { return Ok(Vec::new()) };
-        let filter = Filter { channel: Some(channel.to_owned()), contact: Some(contact), ..Filter::default() };
+        let filter = Filter { channel: Some(channel.to_owned()), contacts: vec![contact], ..Filter::default() };
         let resumed = match after.and_then(|id| Uuid::parse_str(id).ok()) {
             Some(id) => Some(self.store.page(&filter, Some(id), Order::OldestFirst, limit).await),
             None => None,

@@ -17,6 +17,7 @@ mod record_keeping;
 mod schedule;
 mod settle;
 mod signature;
+mod story;
 mod subscriber;
 mod target;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use fetcher::Fetcher;
 pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};
 pub use schedule::{PAUSE_MAX, retry_after};
 pub use signature::{InvalidSecret, Signer};
+pub use story::Story;
 pub use subscriber::{Status, Subscriber, SubscriberState};
 pub use target::{Attempt, Outcome, Scope, Target};
 pub use worker::{Shutdown, start};
