@@ -134,7 +134,7 @@ fn the_shipped_file_is_right_in_its_comments() {
         text.lines().map(|line| format!("{}\n", line.strip_prefix("#:").unwrap_or(line))).collect();
     let loaded = Config::parse(&uncommented, Path::new(ROOT), &|_| Some("set".into())).unwrap();
     let channels: Vec<&str> = loaded.config.channels.keys().map(String::as_str).collect();
-    assert_eq!(channels, ["support-sms", "telegram", "website", "whatsapp"]);
+    assert_eq!(channels, ["support-mail", "support-sms", "telegram", "website", "whatsapp"]);
 }
 
 #[test]

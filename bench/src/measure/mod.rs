@@ -77,11 +77,11 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     if wanted(Part::Outbound) {
         rows.extend(outbound::measure(plan).await?);
     }
-    if wanted(Part::Timeline) {
-        rows.extend(timeline::measure(plan).await?);
-    }
     if wanted(Part::Mail) {
         rows.extend(mail::measure(plan)?);
+    }
+    if wanted(Part::Timeline) {
+        rows.extend(timeline::measure(plan).await?);
     }
     Ok(rows)
 }
