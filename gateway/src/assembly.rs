@@ -16,15 +16,16 @@ use crate::accept::{self, Accept};
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Shutdown, Story, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
 use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
 use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
+use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub plugins: Arc<Plugins>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
     pub tokens: Arc<Tokens>,
@@ -82,8 +85,11 @@ impl Gateway {
         let retention = config.store.retention;
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
-        let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
+        let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
+        let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
+        let (people, will) = (directory.clone(), consents.clone());
+        let accept = Accept::new(store.clone(), people, will, media.clone(), base, retention);
         let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
@@ -108,7 +114,8 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, tokens })
+        let edge = Arc::new(edge);
+        Ok(Self { config, store, plugins, edge, directory, consents, permits, deliveries, egress, tokens })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -129,6 +136,8 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        let accept = self.edge.accept.clone();
+        chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
         crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -147,12 +156,20 @@ impl Gateway {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
             directory: self.directory.clone(),
+            consents: self.consents.clone(),
+            permits: self.permits.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
+            controllers: self.controllers(),
             stop: stop.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let backends = self.config.backends.iter().filter(|(_, backend)| !backend.listen);
+        backends.map(|(name, _)| name.clone()).collect()
     }
 
     async fn start_deliveries(
@@ -247,10 +264,9 @@ impl Gateway {
     }
 
     fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
-        let media = self.edge.media.clone();
-        let render: deliver::Render =
-            Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
-        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
+        let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
+        let story = Arc::new(Story::new(name, backend, media, store, directory));
+        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, story)
             .with_context(|| format!("backends.{name}.secret"))?;
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
     }
@@ -264,6 +280,7 @@ impl Gateway {
             accept: self.edge.accept.clone(),
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
+            permits: self.permits.clone(),
             store: self.store.clone(),
             post,
             retention: self.config.store.retention,

@@ -17,5 +17,7 @@ mod lifecycle;
 mod mail;
 mod media;
 mod outbound;
+mod people;
+mod sending;
 mod support;
 mod tokens;

@@ -151,7 +151,7 @@ pub fn plugins(limits: &Limits, tools: Tools) -> Plugins {
 
 async fn services(home: &Path, config: &Config, hub: Arc<Hub>) -> GatewayServices {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&home.join("data")).unwrap());
-    let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+    let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
     let url = "https://gate.example".parse().unwrap();
     let media = Media::open(store.clone(), home, &url, config.media.clone(), config.store.retention).await.unwrap();
     let tokens = Arc::new(Tokens::new(Arc::new(Egress::new()), store.clone()));

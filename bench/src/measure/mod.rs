@@ -11,6 +11,7 @@ mod outbound;
 mod plugin;
 mod servers;
 mod start;
+mod timeline;
 
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(crate) enum Part {
     Mail,
     /// Start and memory.
     Start,
+    /// Pages of a long history.
+    Timeline,
 }
 
 /// Every part of the plan.
@@ -76,6 +79,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     }
     if wanted(Part::Mail) {
         rows.extend(mail::measure(plan)?);
+    }
+    if wanted(Part::Timeline) {
+        rows.extend(timeline::measure(plan).await?);
     }
     Ok(rows)
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::Secret;
+use crate::interaction::Country;
 
 /// The configuration, checked: no later code meets a value that breaks a rule.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub plugins: Plugins,
     pub conversations: Conversations,
+    pub consent: Consent,
     pub media: Media,
     pub mail: Mail,
     pub loops: Loops,
@@ -101,8 +103,42 @@ pub struct Limits {
 /// `[conversations]`
 #[derive(Clone, Debug)]
 pub struct Conversations {
+    /// `group_by`: one conversation for a contact over all channels, or one for each of them. Default `contact`.
+    pub group_by: Grouping,
     /// `idle`: after that long without an interaction the next one opens a new conversation. Default `24h`.
     pub idle: Duration,
+    /// `reopen_within`: a message that comes so soon after the closing opens the conversation again; later, a new one.
+    /// `0s`: always a new one. Default `1h`.
+    pub reopen_within: Duration,
+    /// `control`: the backend that is in control of a new conversation. Default: none in particular.
+    pub control: Option<String>,
+}
+
+/// What shares a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    Contact,
+    Channel,
+}
+
+/// `[consent]`
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// `stop`: texts with which a person refuses messages, instead of the words that the gateway knows.
+    pub stop: Vec<String>,
+    /// `start`: texts with which a person allows them again.
+    pub start: Vec<String>,
+    /// `marketing`: Default `opt-out`.
+    pub marketing: Marketing,
+}
+
+/// Who may be sent marketing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marketing {
+    /// Who did not refuse it.
+    OptOut,
+    /// Who allowed it.
+    OptIn,
 }
 
 /// `[media]`
@@ -147,6 +183,8 @@ pub struct Delivery {
 pub struct ApiKey {
     pub key: Secret,
     pub scopes: BTreeSet<Scope>,
+    /// `backend`: the backend that holds the key; it does not send where another one is in control.
+    pub backend: Option<String>,
 }
 
 /// What an API key may do.
@@ -171,6 +209,19 @@ pub struct Backend {
     pub timeout: Duration,
     /// `concurrency`: deliveries at once. Default 16.
     pub concurrency: usize,
+    /// `history`: earlier messages of the person that travel with the first event of a conversation. Default 0.
+    pub history: usize,
+    /// `receives`: everything, or what happens in conversations that it controls. Default `all`.
+    pub receives: Receives,
+    /// `listen`: it only listens and is never in control. Default false.
+    pub listen: bool,
+}
+
+/// What a backend gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receives {
+    All,
+    Controlled,
 }
 
 /// `[channels.NAME]`
@@ -178,6 +229,8 @@ pub struct Backend {
 pub struct Channel {
     /// `adapter`: manifest id of the plugin.
     pub adapter: String,
+    /// `country`: how telephone numbers without a country's code are understood, such as `DE`. Default: not at all.
+    pub country: Option<Country>,
     /// `settings`: checked against the plugin's schema once it is loaded.
     pub settings: Map<String, Value>,
     /// `secrets`: by slot.
@@ -190,6 +243,8 @@ pub struct Channel {
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+    /// `consent.keywords`: whether words such as STOP count. Default: where the medium is `sms`.
+    pub keywords: Option<bool>,
 }
 
 impl Channel {
@@ -197,12 +252,14 @@ impl Channel {
     pub fn of(adapter: impl Into<String>) -> Self {
         Self {
             adapter: adapter.into(),
+            country: None,
             settings: Map::new(),
             secrets: BTreeMap::new(),
             oauth: BTreeMap::new(),
             grants: Grants::default(),
             on_uncertain: OnUncertain::Resend,
             concurrency: 8,
+            keywords: None,
         }
     }
 }

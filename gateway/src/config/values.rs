@@ -38,6 +38,22 @@ impl<'a> Section<'a> {
         self.list(key, length, |element| self.measure(element, &DURATION, &range).map(Duration::from_millis))
     }
 
+    /// True or false.
+    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+        self.optional_flag(key).unwrap_or(default)
+    }
+
+    /// True or false, where it was typed.
+    pub(super) fn optional_flag(&self, key: &'static str) -> Option<bool> {
+        self.document(key, None);
+        let typed = self.typed(key)?;
+        let flag = typed.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.refuse_value(&typed, "must be true or false");
+        }
+        flag
+    }
+
     /// A whole number.
     pub(super) fn count(&self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> usize {
         self.bounded(key, &COUNT, default, range) as usize

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Manifest, Plugins, Transport};
 use crate::config::{Channel, HostPattern, Limits, OAuth2, Problem, Secret};
-use crate::interaction::Time;
+use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
 const API_BASE: &str = "api_base";
@@ -25,6 +25,8 @@ const MAIL_CPU: Duration = Duration::from_secs(5);
 pub struct Binding {
     pub channel: String,
     pub medium: String,
+    /// Whose plan telephone numbers without a country's code follow.
+    pub country: Option<Country>,
     /// JSON, defaults filled in.
     pub settings: String,
     /// `{public_url}/channels/{name}`
@@ -67,6 +69,7 @@ impl Binding {
         Self {
             channel: name.to_owned(),
             medium: manifest.medium(&settings).to_owned(),
+            country: channel.country,
             url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
             secrets: channel.secrets.clone(),
             oauth: channel.oauth.clone(),
@@ -85,6 +88,7 @@ impl Binding {
         Self {
             channel: String::new(),
             medium: String::new(),
+            country: None,
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),

@@ -113,6 +113,9 @@ pub struct Inbound {
     pub id: String,
     pub sender: Identity,
     pub aliases: Vec<Identity>,
+    /// Addresses that the person claims to have; nobody vouches for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Identity>,
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
     /// Ids of what it answers, the nearest first.

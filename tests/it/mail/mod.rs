@@ -10,6 +10,7 @@ mod oauth;
 mod postfix;
 mod sending;
 mod silent;
+mod threads;
 
 use serde_json::{Value, json};
 

@@ -105,6 +105,12 @@ impl ConfigBuilder {
         self.channel(name, "webchat", json!({}), json!({}), None)
     }
 
+    /// The same, for a site that proves who its visitors are.
+    #[must_use]
+    pub fn webchat_with_identity(self, name: &str) -> Self {
+        self.channel(name, "webchat", json!({}), json!({ "identity_key": super::Visitor::IDENTITY_KEY }), None)
+    }
+
     /// A WhatsApp channel whose provider is `provider`, or nobody.
     #[must_use]
     pub fn whatsapp(self, channel: &WhatsApp, provider: Option<&Provider>) -> Self {

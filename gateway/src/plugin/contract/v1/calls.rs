@@ -58,10 +58,11 @@ impl Calls {
     ) -> Answer<Outcome> {
         let instance = self.channel.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let adapter = instance.omnigate_channel_adapter();
         let answer = adapter.call_handle_request(&mut *store, &context, &outward::request(request)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |outcome| inward::outcome(outcome).map(|outcome| Outcome { files, ..outcome })))
+        Ok(checked(answer, |outcome| inward::outcome(outcome, country).map(|outcome| Outcome { files, ..outcome })))
     }
 
     pub(in crate::plugin) async fn send(
@@ -120,10 +121,11 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
         let answer = session.call_open(&mut *store, &context, &outward::opening(opening)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -135,20 +137,24 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
         let answer = session.call_frame(&mut *store, &context, &outward::state(state), frame).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn receive(&self, store: &mut Store<CallState>, mail: Arrived) -> Answer<Received> {
         let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let answer =
             instance.omnigate_channel_mail().call_receive(&mut *store, &context, &outward::arrived(mail)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |events| inward::happenings(events).map(|happenings| Received { happenings, files })))
+        Ok(checked(answer, |events| {
+            inward::happenings(events, country).map(|happenings| Received { happenings, files })
+        }))
     }
 
     pub(in crate::plugin) async fn compose(
