@@ -17,7 +17,7 @@ use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::connectors::{self, Connector, Connectors, Lookups, Memory};
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{
     self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Shutdown, Story, Subscriber,
     Target,
@@ -27,6 +27,7 @@ use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
 use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
+use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
@@ -44,6 +45,8 @@ pub struct Gateway {
     pub plugins: Arc<Plugins>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
     pub lookups: Arc<Lookups>,
@@ -86,7 +89,10 @@ impl Gateway {
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
-        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
+        let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
+        let (people, will) = (directory.clone(), consents.clone());
+        let accept = Accept::new(store.clone(), people, will, media.clone(), base, retention);
         let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
@@ -118,7 +124,8 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, lookups, tokens })
+        let edge = Arc::new(edge);
+        Ok(Self { config, store, plugins, edge, directory, consents, permits, deliveries, egress, lookups, tokens })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -138,6 +145,8 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        let accept = self.edge.accept.clone();
+        chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
         crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -156,6 +165,8 @@ impl Gateway {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
             directory: self.directory.clone(),
+            consents: self.consents.clone(),
+            permits: self.permits.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
@@ -308,6 +319,7 @@ impl Gateway {
             accept: self.edge.accept.clone(),
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
+            permits: self.permits.clone(),
             store: self.store.clone(),
             post,
             retention: self.config.store.retention,

@@ -17,5 +17,6 @@ pub mod egress;
 pub mod interaction;
 pub mod mail;
 pub mod media;
+pub mod outbound;
 pub mod plugin;
 pub mod store;

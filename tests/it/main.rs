@@ -19,4 +19,6 @@ mod mail;
 mod media;
 mod outbound;
 mod people;
+mod sending;
 mod support;
+mod tokens;

@@ -17,6 +17,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub plugins: Plugins,
     pub conversations: Conversations,
+    pub consent: Consent,
     pub media: Media,
     pub mail: Mail,
     pub loops: Loops,
@@ -121,6 +122,26 @@ pub enum Grouping {
     Channel,
 }
 
+/// `[consent]`
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// `stop`: texts with which a person refuses messages, instead of the words that the gateway knows.
+    pub stop: Vec<String>,
+    /// `start`: texts with which a person allows them again.
+    pub start: Vec<String>,
+    /// `marketing`: Default `opt-out`.
+    pub marketing: Marketing,
+}
+
+/// Who may be sent marketing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marketing {
+    /// Who did not refuse it.
+    OptOut,
+    /// Who allowed it.
+    OptIn,
+}
+
 /// `[media]`
 #[derive(Clone, Debug)]
 pub struct Media {
@@ -223,6 +244,8 @@ pub struct Channel {
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+    /// `consent.keywords`: whether words such as STOP count. Default: where the medium is `sms`.
+    pub keywords: Option<bool>,
 }
 
 impl Channel {
@@ -237,6 +260,7 @@ impl Channel {
             grants: Grants::default(),
             on_uncertain: OnUncertain::Resend,
             concurrency: 8,
+            keywords: None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod handle;
 mod lane;
 mod lanes;
 mod letter;
+mod preparing;
 mod record_keeping;
 mod schedule;
 mod settle;
