@@ -313,7 +313,7 @@ async fn trim(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(TRIM_PERIOD).await;
         let now = Time::now();
-        match gateway.store.trim(now.minus(gateway.config.store.retention), now.minus(DEDUPE)).await {
+        match gateway.store.trim(&now.minus(gateway.config.store.retention).into(), now.minus(DEDUPE)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),

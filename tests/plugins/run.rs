@@ -66,6 +66,7 @@ impl Runner {
             grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
             on_uncertain: config::OnUncertain::Resend,
             concurrency: 1,
+            retention: std::time::Duration::from_secs(90 * 86_400),
         };
         let checked = plugin::check(&case.channel, &channel, plugin.manifest());
         assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);

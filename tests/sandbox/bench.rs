@@ -89,6 +89,7 @@ impl Bench {
             grants: config::Grants { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect() },
             on_uncertain: config::OnUncertain::Resend,
             concurrency: 1,
+            retention: std::time::Duration::from_secs(90 * 86_400),
         };
         let (manifest, url) = (self.plugin.manifest(), "https://gate.example".parse().unwrap());
         let mut binding = Binding::new(name, &channel, manifest, &url, &self.limits, Secret::new("of the channel"));

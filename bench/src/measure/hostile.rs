@@ -77,6 +77,7 @@ fn attacker(sandbox: &Sandbox) -> Result<(Plugin, Arc<Binding>)> {
         grants: Grants { hosts: Vec::new() },
         on_uncertain: OnUncertain::Resend,
         concurrency: 1,
+        retention: std::time::Duration::from_secs(90 * 86_400),
     };
     let limits = config::Limits { cpu: Duration::from_millis(100), ..sandbox.limits.clone() };
     let binding = bound(&plugin, &channel, &limits)?;

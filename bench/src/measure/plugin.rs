@@ -90,6 +90,7 @@ fn channel() -> Result<config::Channel> {
         grants: config::Grants { hosts: Vec::new() },
         on_uncertain: config::OnUncertain::Resend,
         concurrency: 1,
+        retention: std::time::Duration::from_secs(90 * 86_400),
     })
 }
 

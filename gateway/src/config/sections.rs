@@ -18,6 +18,7 @@ use super::{
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
 
 /// Pauses between the attempts of a delivery, in seconds: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
 const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
@@ -28,15 +29,17 @@ pub(super) fn config(root: &Section<'_>) -> Config {
     root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
     root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
+    let delivery = root.table("delivery", |section| delivery(section, store.retention));
+    let rules = Keeping { retention: store.retention, retries: delivery.retries.iter().sum() };
     Config {
         server: root.table("server", server),
         plugins: root.table("plugins", plugins),
         conversations: root.table("conversations", conversations),
         media: root.table("media", media),
-        delivery: root.table("delivery", |section| delivery(section, store.retention)),
         api_keys: root.table("api", api_keys),
         backends: root.named("backends", names::name, backend),
-        channels: root.named("channels", names::name, channel),
+        channels: root.named("channels", names::name, |section| channel(section, &rules)),
+        delivery,
         store,
     }
 }
@@ -77,6 +80,7 @@ fn store(section: &Section<'_>) -> StoreConfig {
         engine: section.text("engine", engine).unwrap_or(Engine::Sqlite),
         path: path(section, "path", "data"),
         retention: section.duration("retention", days(90), days(7)..=days(3650)),
+        scrub_bytes_max: section.size("scrub_bytes_max", 2 * GIB, 0..=TIB) as u64,
     }
 }
 
@@ -170,7 +174,13 @@ fn backend(section: &Section<'_>) -> Option<Backend> {
     Some(Backend { url: url?, secret: secret?, timeout, concurrency })
 }
 
-fn channel(section: &Section<'_>) -> Option<Channel> {
+/// What bounds how long a channel's interactions are kept.
+struct Keeping {
+    retention: Duration,
+    retries: Duration,
+}
+
+fn channel(section: &Section<'_>, rules: &Keeping) -> Option<Channel> {
     section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
     let adapter = section.text("adapter", names::name);
     let settings = section.json("settings");
@@ -180,7 +190,18 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
         .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
-    Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
+    let retention = retention(section, rules);
+    Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency, retention })
+}
+
+/// What still waits for a backend must not be removed under it.
+fn retention(section: &Section<'_>, rules: &Keeping) -> Duration {
+    let retention = section.duration("retention", rules.retention, hours(1)..=days(3650));
+    if retention <= rules.retries && retention != rules.retention {
+        let retries = show_duration(rules.retries);
+        section.problem("retention", &format!("must be longer than all delivery.retries together ({retries})"));
+    }
+    retention
 }
 
 fn grants(section: &Section<'_>) -> Grants {

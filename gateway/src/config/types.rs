@@ -51,6 +51,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// `retention`: interactions older than this are removed; at least the 7 days during which duplicates are told. Default `90d`.
     pub retention: Duration,
+    /// `scrub_bytes_max`: after an erasure the database is written anew, unless it has more bytes. Default `2GiB`.
+    pub scrub_bytes_max: u64,
 }
 
 /// Store engines.
@@ -167,6 +169,8 @@ pub struct Channel {
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+    /// `retention`: interactions of this channel older than this are removed. Default: the store's.
+    pub retention: Duration,
 }
 
 /// `grants` of a channel.
