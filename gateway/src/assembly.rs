@@ -18,13 +18,14 @@ use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::customer::Directory;
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Living, Rendered, Shutdown, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
 use crate::egress::Egress;
 use crate::interaction::Time;
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::privacy::Eraser;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -43,6 +44,7 @@ pub struct Gateway {
     pub directory: Arc<Directory>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub eraser: Arc<Eraser>,
 }
 
 /// Why the gateway does not start.
@@ -77,8 +79,8 @@ impl Gateway {
     /// See [`StartError`].
     pub async fn assemble(config: Config, public_url: &Url, store: Arc<dyn Store>) -> Result<Self, StartError> {
         let base = public_url.as_str().trim_end_matches('/');
-        let retention = config.store.retention;
-        let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
+        let retention = config.retention();
+        let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention.clone()).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
         let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
@@ -103,7 +105,10 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress })
+        let (accept, media) = (edge.accept.clone(), edge.media.clone());
+        let scrub_bytes_max = config.store.scrub_bytes_max;
+        let eraser = Arc::new(Eraser::new(store.clone(), accept, media, directory.clone(), scrub_bytes_max));
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, eraser })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -123,6 +128,7 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        chores.spawn(self.eraser.clone().run());
         ready();
         crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -145,6 +151,7 @@ impl Gateway {
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
             stop: stop.clone(),
+            eraser: self.eraser.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
     }
@@ -243,6 +250,7 @@ impl Gateway {
         mark_uncertain: bool,
         target: Arc<dyn Target>,
     ) -> Subscriber {
+        let target = Arc::new(Living { store: self.store.clone(), target });
         Subscriber { name, stream, concurrency, retries: self.config.delivery.retries.clone(), mark_uncertain, target }
     }
 
@@ -313,7 +321,7 @@ async fn trim(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(TRIM_PERIOD).await;
         let now = Time::now();
-        match gateway.store.trim(&now.minus(gateway.config.store.retention).into(), now.minus(DEDUPE)).await {
+        match gateway.store.trim(&gateway.config.retention().horizon(now), now.minus(DEDUPE)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),

@@ -4,6 +4,7 @@
 
 mod drafting;
 mod envelope;
+mod erased;
 mod happened;
 mod messages;
 mod status;
@@ -15,13 +16,14 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use envelope::{Trace, channel_lane};
+pub use erased::Parting;
 pub use happened::{Accepted, Told};
 pub use messages::MessageState;
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
 use crate::customer::Directory;
 use crate::media::Media;
-use crate::store::{Store, StoreError};
+use crate::store::{Retention, Store, StoreError};
 
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
@@ -32,7 +34,7 @@ pub struct Accept {
     directory: Arc<Directory>,
     media: Arc<Media>,
     schema_url: String,
-    retention: std::time::Duration,
+    retention: Retention,
 }
 
 impl Accept {
@@ -42,7 +44,7 @@ impl Accept {
         directory: Arc<Directory>,
         media: Arc<Media>,
         public_url: &str,
-        retention: std::time::Duration,
+        retention: Retention,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         Self { store, directory, media, schema_url, retention }

@@ -15,7 +15,7 @@ use crate::store::{Filter, Order};
 
 /// A contact as callers see it.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     id: Uuid,
     name: Option<&'a str>,
     identities: &'a [Identity],
@@ -75,7 +75,7 @@ async fn answer(api: &Api, id: Uuid) -> Answer {
     ok(Shown::from(&known.contact))
 }
 
-fn missing(id: Uuid) -> Problem {
+pub(super) fn missing(id: Uuid) -> Problem {
     Problem::not_found(format!("there is no contact {id}"))
 }
 

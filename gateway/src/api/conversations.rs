@@ -13,7 +13,7 @@ use crate::interaction::Time;
 
 /// A conversation as callers see it.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     id: Uuid,
     contact_id: Uuid,
     /// In order of first use.

@@ -116,7 +116,7 @@ impl From<SubmitError> for Problem {
 
 /// A message as callers see it.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     id: Uuid,
     channel: String,
     contact_id: Uuid,

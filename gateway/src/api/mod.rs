@@ -12,7 +12,9 @@ mod contacts;
 mod conversations;
 mod dead_letters;
 mod documents;
+mod erasure;
 mod events;
+mod export;
 mod health;
 mod input;
 mod interactions;
@@ -39,6 +41,7 @@ use crate::config::Scope;
 use crate::customer::Directory;
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
+use crate::privacy::Eraser;
 use crate::store::Store;
 
 /// What the API works with.
@@ -52,6 +55,7 @@ pub struct Api {
     pub dead_letters: DeadLetters,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,
+    pub eraser: Arc<Eraser>,
 }
 
 type Routes = Router<Arc<Api>>;
@@ -97,7 +101,8 @@ fn for_messages() -> Routes {
 fn for_contacts() -> Routes {
     Router::new()
         .route("/v1/contacts", get(contacts::find))
-        .route("/v1/contacts/{id}", get(contacts::show))
+        .route("/v1/contacts/{id}", get(contacts::show).delete(erasure::erase))
+        .route("/v1/contacts/{id}/export", get(export::export))
         .route("/v1/contacts/{id}/timeline", get(contacts::timeline))
         .route("/v1/conversations/{id}", get(conversations::show))
 }

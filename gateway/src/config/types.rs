@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::Secret;
+use crate::store::Retention;
 
 /// The configuration, checked: no later code meets a value that breaks a rule.
 #[derive(Clone, Debug)]
@@ -20,6 +21,14 @@ pub struct Config {
     pub api_keys: BTreeMap<String, ApiKey>,
     pub backends: BTreeMap<String, Backend>,
     pub channels: BTreeMap<String, Channel>,
+}
+
+impl Config {
+    /// For how long interactions are kept.
+    pub fn retention(&self) -> Retention {
+        let channels = self.channels.iter().map(|(name, channel)| (name.clone(), channel.retention)).collect();
+        Retention { rest: self.store.retention, channels }
+    }
 }
 
 /// `[server]`

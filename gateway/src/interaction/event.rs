@@ -37,11 +37,13 @@ pub enum Kind {
     ChannelState,
     #[serde(rename = "omnigate.channel.unsupported")]
     ChannelUnsupported,
+    #[serde(rename = "omnigate.contact.erased")]
+    ContactErased,
 }
 
 impl Kind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MessageReceived,
         Self::MessageSubmitted,
         Self::MessageEchoed,
@@ -57,6 +59,7 @@ impl Kind {
         Self::ConversationClosed,
         Self::ChannelState,
         Self::ChannelUnsupported,
+        Self::ContactErased,
     ];
 
     /// A stable small number for storage: never renumber.
@@ -87,6 +90,7 @@ impl Kind {
             Self::ConversationClosed => "conversation.closed",
             Self::ChannelState => "channel.state",
             Self::ChannelUnsupported => "channel.unsupported",
+            Self::ContactErased => "contact.erased",
         }
     }
 
