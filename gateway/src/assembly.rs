@@ -18,13 +18,14 @@ use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
 use crate::customer::Directory;
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Living, Rendered, Shutdown, Subscriber, Target,
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Living, Shutdown, Story, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
-use crate::egress::Egress;
+use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
+use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
-use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::privacy::Eraser;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
@@ -44,6 +45,7 @@ pub struct Gateway {
     pub directory: Arc<Directory>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub tokens: Arc<Tokens>,
     pub eraser: Arc<Eraser>,
 }
 
@@ -80,14 +82,18 @@ impl Gateway {
     pub async fn assemble(config: Config, public_url: &Url, store: Arc<dyn Store>) -> Result<Self, StartError> {
         let base = public_url.as_str().trim_end_matches('/');
         let retention = config.retention();
-        let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention.clone()).await?;
+        let media =
+            Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention.clone()).await?;
         let media = Arc::new(media);
-        let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
+        let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
+        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
-        let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
+        let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
+        let services =
+            GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
@@ -108,7 +114,7 @@ impl Gateway {
         let (accept, media) = (edge.accept.clone(), edge.media.clone());
         let scrub_bytes_max = config.store.scrub_bytes_max;
         let eraser = Arc::new(Eraser::new(store.clone(), accept, media, directory.clone(), scrub_bytes_max));
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, eraser })
+        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, tokens, eraser })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -124,6 +130,7 @@ impl Gateway {
         let end_of_work = CancellationToken::new();
         let mut work = JoinSet::new();
         self.start_deliveries(&end_of_work, &mut work).await?;
+        self.start_mailboxes(&end_of_work, &mut work);
         let mut chores = JoinSet::new();
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
@@ -150,10 +157,16 @@ impl Gateway {
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
+            controllers: self.controllers(),
             stop: stop.clone(),
             eraser: self.eraser.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let backends = self.config.backends.iter().filter(|(_, backend)| !backend.listen);
+        backends.map(|(name, _)| name.clone()).collect()
     }
 
     async fn start_deliveries(
@@ -171,6 +184,44 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
+        for channel in self.edge.channels.iter() {
+            if let Some(mailbox) = self.mailbox(channel) {
+                work.spawn(mailbox.run(stop.clone()));
+            }
+        }
+    }
+
+    /// Of channels whose adapter has one, and whose settings say where it is.
+    fn mailbox(&self, channel: &Arc<crate::channels::Channel>) -> Option<Mailbox> {
+        let fetching = account(channel)?.imap?;
+        let login = self.login(channel, mail::IMAP_PASSWORD)?;
+        let intake = Intake {
+            channel: channel.clone(),
+            accept: self.edge.accept.clone(),
+            quarantine: self.edge.quarantine.clone(),
+            store: self.store.clone(),
+            retention: self.config.store.retention,
+            bytes_max: self.config.mail.bytes_max,
+        };
+        Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
+    }
+
+    /// Where a channel's letters are handed over.
+    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
+        let server = account(channel)?.smtp?;
+        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
+        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
+    }
+
+    /// A token where there is one, else the password of that slot.
+    fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
+        if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
+            return Some(Login::Token(source.clone(), self.tokens.clone()));
+        }
+        channel.config.secrets.get(slot).cloned().map(Login::Password)
     }
 
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
@@ -210,16 +261,16 @@ impl Gateway {
     }
 
     fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
-        let media = self.edge.media.clone();
-        let render: deliver::Render =
-            Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
-        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
+        let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
+        let story = Arc::new(Story::new(name, backend, media, store, directory));
+        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, story)
             .with_context(|| format!("backends.{name}.secret"))?;
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
     }
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
         let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let post = self.post(&channel);
         let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
         let target = ChannelSender {
             channel,
@@ -227,6 +278,8 @@ impl Gateway {
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
             store: self.store.clone(),
+            post,
+            retention: self.config.store.retention,
             attempts_max: self.attempts_max(),
         };
         self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
@@ -257,6 +310,12 @@ impl Gateway {
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
+}
+
+/// The mailbox of a channel, if its adapter has one. Its settings were checked when it was bound.
+fn account(channel: &crate::channels::Channel) -> Option<Account> {
+    let bound = channel.bound().filter(|bound| bound.plugin.manifest().transport == Transport::Mail)?;
+    Account::of(&bound.plugin.manifest().with_defaults(&channel.config.settings)).ok()
 }
 
 /// Loads every plugin; one that is refused is told, and missed only by channels that want it.

@@ -14,6 +14,7 @@ pub mod deliver;
 pub mod edge;
 pub mod egress;
 pub mod interaction;
+pub mod mail;
 pub mod media;
 pub mod plugin;
 pub mod privacy;

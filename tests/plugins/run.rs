@@ -60,13 +60,10 @@ impl Runner {
     fn binding(&self, case: &Case, plugin: &Plugin, peer: &Peer, path: &Path) -> Binding {
         let settings = Value::Object(case.settings.clone()).to_string().replace("{peer}", &peer.url());
         let channel = config::Channel {
-            adapter: plugin.manifest().id.clone(),
             settings: serde_json::from_str(&settings).unwrap(),
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
             grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
-            on_uncertain: config::OnUncertain::Resend,
-            concurrency: 1,
-            retention: std::time::Duration::from_secs(90 * 86_400),
+            ..config::Channel::of(&*plugin.manifest().id)
         };
         let checked = plugin::check(&case.channel, &channel, plugin.manifest());
         assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);

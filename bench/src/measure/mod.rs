@@ -7,6 +7,7 @@ mod outbound;
 mod plugin;
 mod servers;
 mod start;
+mod timeline;
 
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(crate) enum Part {
     Hostile,
     /// Start and memory.
     Start,
+    /// Pages of a long history.
+    Timeline,
 }
 
 /// Every part of the plan.
@@ -67,6 +70,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     }
     if wanted(Part::Outbound) {
         rows.extend(outbound::measure(plan).await?);
+    }
+    if wanted(Part::Timeline) {
+        rows.extend(timeline::measure(plan).await?);
     }
     Ok(rows)
 }

@@ -7,13 +7,14 @@ use uuid::Uuid;
 use super::envelope::{blank, event};
 use super::messages::MessageState;
 use super::{Accept, Trace, external_key, name_key};
-use crate::interaction::{ChannelRef, ContactRef, Direction, Event, Kind, Time};
+use crate::interaction::{ContactRef, Direction, Event, Kind, Time};
 use crate::store::{DedupeKey, Key, NewEvent, StoreError, Write};
 
 /// As long as providers repeat themselves: the same as for duplicates.
 const LATE: Duration = Duration::from_secs(8 * 24 * 3600);
 
 /// The end of an interaction.
+#[derive(Default)]
 pub struct Parting {
     /// What is in the table for this interaction alone.
     pub entries: Vec<Key>,
@@ -30,7 +31,9 @@ impl Accept {
     /// If the store cannot be read.
     pub async fn parting(&self, event: &Event) -> Result<Parting, StoreError> {
         let state = self.message(event.id).await?;
-        let channel = &event.data.channel.name;
+        let Some(channel) = event.data.channel.as_ref().map(|channel| &channel.name) else {
+            return Ok(Parting::default());
+        };
         let mut names = event.data.external_ids.clone();
         names.extend(state.iter().flat_map(|state| state.external_ids.iter().cloned()));
         let mut entries: Vec<Key> =
@@ -48,13 +51,12 @@ impl Accept {
     /// What backends hear of an erasure: the ids, and nothing that tells who it was.
     pub fn erased_event(&self, contact: Uuid, members: &[Uuid]) -> NewEvent {
         let now = Time::now();
-        let channel = ChannelRef { name: String::new(), medium: String::new(), adapter: String::new() };
-        let mut data = blank(&channel, Direction::Inbound, now, now);
+        let mut data = blank(None, Direction::Inbound, now, now);
         data.contact = Some(ContactRef { id: contact, name: None, identities: Vec::new() });
         data.detail = Some(serde_json::json!({ "contact_ids": members }));
-        let made = event(Kind::ContactErased, data, &self.schema_url, &Trace::from_header(None), None, None);
+        let made = event(Kind::ContactErased, None, data, &self.schema_url, &Trace::from_header(None), None, None);
         // The log takes nothing of him any more: this belongs to nobody.
-        NewEvent { contact: None, lane: contact, ..made }
+        NewEvent { lane: contact, ..made }
     }
 }
 

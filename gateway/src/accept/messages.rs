@@ -12,6 +12,7 @@ use crate::store::{Entry, Key, StoreError};
 pub struct MessageState {
     pub id: Uuid,
     pub channel: String,
+    /// The member that has the address.
     pub contact: Uuid,
     pub conversation: Uuid,
     pub to: Identity,

@@ -6,7 +6,9 @@ mod drafting;
 mod envelope;
 mod erased;
 mod happened;
+mod loops;
 mod messages;
+mod people;
 mod status;
 mod submit;
 
@@ -19,8 +21,10 @@ pub use envelope::{Trace, channel_lane};
 pub use erased::Parting;
 pub use happened::{Accepted, Told};
 pub use messages::MessageState;
+pub use people::{PeopleError, Whom};
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
+use crate::config::Loops;
 use crate::customer::Directory;
 use crate::media::Media;
 use crate::store::{Retention, Store, StoreError};
@@ -35,6 +39,7 @@ pub struct Accept {
     media: Arc<Media>,
     schema_url: String,
     retention: Retention,
+    loops: Loops,
 }
 
 impl Accept {
@@ -47,7 +52,14 @@ impl Accept {
         retention: Retention,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
-        Self { store, directory, media, schema_url, retention }
+        let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
+        Self { store, directory, media, schema_url, retention, loops }
+    }
+
+    /// With bounds for what no person writes.
+    #[must_use]
+    pub fn guarded(self, loops: Loops) -> Self {
+        Self { loops, ..self }
     }
 
     /// Somebody was faster: forgets what was read, and allows another round unless there were too many.

@@ -3,12 +3,12 @@ use uuid::Uuid;
 
 use super::envelope::{blank, event};
 use super::messages::MessageState;
-use super::{Accept, Rounds, Trace, external_key, id_value};
+use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Interaction, Kind, Reason, Status,
+    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Identity, Interaction, Kind, Reason, Status,
     StatusChange, Time,
 };
-use crate::plugin::exchange::StatusReport;
+use crate::plugin::exchange::{Receipt, StatusReport};
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
 
 impl Accept {
@@ -20,13 +20,13 @@ impl Accept {
         &self,
         channel: &ChannelRef,
         id: Uuid,
-        external_ids: &[String],
+        receipt: &Receipt,
         change: StatusChange,
     ) -> Result<(), StoreError> {
         let trace = Trace::from_header(None);
         let mut rounds = Rounds::default();
         loop {
-            match self.note_sent(channel, id, external_ids, &change, &trace).await {
+            match self.note_sent(channel, id, receipt, &change, &trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return decided,
             }
@@ -39,9 +39,28 @@ impl Accept {
     /// As the store's commit.
     pub async fn channel_state(&self, channel: &ChannelRef, state: &str, why: Option<&str>) -> Result<(), StoreError> {
         let now = Time::now();
-        let mut data = blank(channel, Direction::Inbound, now, now);
+        let mut data = blank(Some(channel), Direction::Inbound, now, now);
         data.detail = Some(serde_json::json!({ "state": state, "why": why }));
-        let event = event(Kind::ChannelState, data, &self.schema_url, &Trace::from_header(None), None, None);
+        let event = event(Kind::ChannelState, None, data, &self.schema_url, &Trace::from_header(None), None, None);
+        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
+    }
+
+    /// Appends that one of a message's recipients does not get it, while others do.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn recipient_refused(
+        &self,
+        channel: &ChannelRef,
+        id: Uuid,
+        to: Identity,
+        reason: Reason,
+    ) -> Result<(), StoreError> {
+        let Some(state) = self.message(id).await? else { return Ok(()) };
+        let change = StatusChange::failed(reason);
+        let told = MessageState { to: to.clone(), status: Status::Failed, ..state };
+        let mut event = self.status_event(channel, &told, &change, &Trace::from_header(None), None).await?;
+        event.dedupe = Some(DedupeKey::of(&[&channel.name, "refused", &id.to_string(), &to.value]));
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
@@ -49,24 +68,26 @@ impl Accept {
         &self,
         channel: &ChannelRef,
         id: Uuid,
-        external_ids: &[String],
+        receipt: &Receipt,
         change: &StatusChange,
         trace: &Trace,
     ) -> Result<(), StoreError> {
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
         let mut batch = Batch::default();
-        for external in external_ids.iter().filter(|external| !external.is_empty()) {
+        for external in receipt.external_ids.iter().filter(|external| !external.is_empty()) {
             if !state.external_ids.contains(external) {
                 state.external_ids.push(external.clone());
             }
             batch.writes.push(self.external_write(&channel.name, external, id));
         }
+        let names = receipt.names.iter().map(|name| Write::put(name_key(&channel.name, name), id_value(id)));
+        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention.of(&channel.name)))));
         if state.status == Status::Failed && change.status != Status::Failed {
             // Somebody retried what had been given up: its life begins again.
             state.status = Status::Queued;
         }
         if state.advance(None, change) {
-            batch.events.push(self.status_event(channel, &state, change, trace, None));
+            batch.events.push(self.status_event(channel, &state, change, trace, None).await?);
         }
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await.map(drop)
@@ -94,19 +115,25 @@ impl Accept {
             return Ok(false);
         }
         let mut writes = Vec::new();
-        if let Some(external) = report.external_id.as_ref().filter(|external| !state.external_ids.contains(external)) {
+        // Found by a further name, a message is meant as a whole.
+        let is_name = report.message_id.is_none();
+        let named = report.external_id.as_ref().filter(|external| state.external_ids.contains(external) || !is_name);
+        if let Some(external) = named.filter(|external| !state.external_ids.contains(external)) {
             // The receipt was faster than the answer to the request that sent it.
             state.external_ids.push(external.clone());
             writes.push(self.external_write(&channel.name, external, id));
         }
         let pieces = state.pieces.clone();
-        let is_news = state.advance(report.external_id.as_deref(), &change);
+        let is_news = state.advance(named.map(String::as_str), &change);
         if !is_news && writes.is_empty() && pieces == state.pieces {
             return Ok(false);
         }
-        let events = is_news.then(|| self.status_event(channel, &state, &change, trace, report.external_id.as_deref()));
+        let mut events = Vec::new();
+        if is_news {
+            events.push(self.status_event(channel, &state, &change, trace, report.external_id.as_deref()).await?);
+        }
         writes.push(self.state_write(&state, Some(&entry)));
-        self.store.commit(Batch { events: events.into_iter().collect(), writes, ..Batch::default() }).await?;
+        self.store.commit(Batch { events, writes, ..Batch::default() }).await?;
         Ok(is_news)
     }
 
@@ -115,8 +142,16 @@ impl Accept {
             return Ok(report.message_id);
         }
         let Some(external) = &report.external_id else { return Ok(None) };
-        let entry = self.store.get(&external_key(channel, external)).await?;
-        Ok(entry.and_then(|entry| Uuid::from_slice(&entry.value).ok()))
+        for key in [external_key(channel, external), name_key(channel, external)] {
+            let entry = self.store.get(&key).await?;
+            // A name may be that of a message that was received.
+            if let Some(id) = entry.and_then(|entry| Uuid::from_slice(&entry.value).ok())
+                && self.message(id).await?.is_some()
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// A receipt for a message that was not sent by us, or not yet known to be: kept, since it was acknowledged.
@@ -128,36 +163,38 @@ impl Accept {
         trace: &Trace,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let mut data = blank(channel, Direction::Outbound, change.at, now);
+        let mut data = blank(Some(channel), Direction::Outbound, change.at, now);
         data.external_ids.extend(report.external_id.clone());
         data.to.extend(report.recipient.clone());
         fill(&mut data, None, change);
         let name = serde_json::to_string(&change.status).unwrap_or_default();
         let external = report.external_id.as_deref().unwrap_or_default();
         let dedupe = DedupeKey::of(&[&channel.name, Kind::MessageStatus.as_str(), external, &name]);
-        let event = event(Kind::MessageStatus, data, &self.schema_url, trace, Some(dedupe), None);
+        let event = event(Kind::MessageStatus, None, data, &self.schema_url, trace, Some(dedupe), None);
         let committed = self.store.commit(Batch { events: vec![event], ..Batch::default() }).await?;
         Ok(matches!(committed.events.first(), Some(Appended::New { .. })))
     }
 
-    fn status_event(
+    async fn status_event(
         &self,
         channel: &ChannelRef,
         state: &MessageState,
         change: &StatusChange,
         trace: &Trace,
         external: Option<&str>,
-    ) -> NewEvent {
+    ) -> Result<NewEvent, StoreError> {
         let now = Time::now();
-        let mut data = blank(channel, Direction::Outbound, change.at, now);
-        data.contact = Some(ContactRef { id: state.contact, name: None, identities: vec![state.to.clone()] });
-        data.conversation =
-            Some(ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()] });
+        let mut data = blank(Some(channel), Direction::Outbound, change.at, now);
+        let known = self.directory.person(state.contact).await?;
+        data.contact = known.as_ref().map(|known| known.contact.to_ref());
+        data.conversation = known
+            .and_then(|known| known.conversation(state.conversation).map(|conversation| conversation.to_ref(false)))
+            .or_else(|| Some(past(state, channel)));
         data.author = Author { kind: AuthorKind::System, name: None };
         data.to = vec![state.to.clone()];
         data.external_ids = external.map_or_else(|| state.external_ids.clone(), |external| vec![external.to_owned()]);
         fill(&mut data, Some(state.id), &StatusChange { status: state.status, ..change.clone() });
-        event(Kind::MessageStatus, data, &self.schema_url, trace, None, None)
+        Ok(event(Kind::MessageStatus, Some(state.contact), data, &self.schema_url, trace, None, None))
     }
 
     pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
@@ -175,6 +212,11 @@ impl Accept {
         let submitted = state.history.first().map_or_else(Time::now, |change| change.at);
         submitted.plus(self.retention.of(&state.channel))
     }
+}
+
+/// A conversation that is no longer its contact's newest.
+fn past(state: &MessageState, channel: &ChannelRef) -> ConversationRef {
+    ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()], control: None }
 }
 
 fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {

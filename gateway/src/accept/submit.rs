@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::envelope::{attributed, event, with_message};
+use super::envelope::{attributed, event, news_event, with_message};
 use super::messages::MessageState;
 use super::{Accept, Rounds, Trace};
 use crate::customer::Attribution;
@@ -26,6 +26,8 @@ pub struct Submission {
     pub expires_in: Option<Duration>,
     pub metadata: Map<String, Value>,
     pub idempotency: Option<Idempotency>,
+    /// The backend on whose behalf it is, where the caller speaks for one.
+    pub backend: Option<String>,
     pub trace: Trace,
 }
 
@@ -62,8 +64,13 @@ pub struct Addressed {
 pub enum SubmitError {
     #[error("this idempotency key was used for another request")]
     KeyReused,
+    /// Two machines would answer each other.
+    #[error("{0}")]
+    Loop(String),
     #[error("{0} is no message of this contact")]
     UnknownReply(Uuid),
+    #[error("backend {0} is in control of the conversation")]
+    Controlled(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -94,11 +101,15 @@ impl Accept {
 
     async fn append_submission(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
         let now = Time::now();
-        let mut session = self.directory.session(now);
+        let mut session = self.directory.session(now).on_behalf_of(submission.backend.as_deref());
         let attribution = session.attribute(&[&submission.to], &submission.channel.name).await?;
-        if let Some(reply) = submission.in_reply_to {
-            self.check_reply(reply, attribution.contact.id).await?;
+        if !attribution.conversation.allows(submission.backend.as_deref()) {
+            return Err(SubmitError::Controlled(attribution.conversation.control.unwrap_or_default()));
         }
+        if let Some(reply) = submission.in_reply_to {
+            self.check_reply(reply, &attribution.contact.members).await?;
+        }
+        let counted = self.guard(submission, attribution.conversation.id, now).await?;
         let (new_event, state) = self.submitted_event(submission, &attribution, now);
         let answer = Submitted {
             id: new_event.id,
@@ -107,12 +118,17 @@ impl Accept {
             contact_id: attribution.contact.id,
             loss: Vec::new(),
         };
+        let news = session.take_news().into_iter();
+        let (channel, schema_url, trace) = (Some(&submission.channel), &self.schema_url, &submission.trace);
+        let mut events: Vec<_> = news.map(|news| news_event(news, channel, schema_url, trace, now, None)).collect();
+        events.push(new_event);
         let mut writes = session.writes();
         let people = writes.len();
+        writes.extend(counted);
         writes.push(self.state_write(&state, None));
         writes.extend(self.file_writes(&submission.message, &state).await?);
         writes.extend(submission.idempotency.as_ref().map(|idempotency| idempotency.write(&answer, now)));
-        let committed = self.store.commit(Batch { events: vec![new_event], writes, ..Batch::default() }).await?;
+        let committed = self.store.commit(Batch { events, writes, ..Batch::default() }).await?;
         session.committed(&committed.versions[..people]);
         Ok(answer)
     }
@@ -139,11 +155,19 @@ impl Accept {
         data.metadata.clone_from(&submission.metadata);
         let data = with_message(data, submission.message.clone());
         let target = Some(target(&submission.channel.name));
-        let event = event(Kind::MessageSubmitted, data, &self.schema_url, &submission.trace, None, target);
+        let event = event(
+            Kind::MessageSubmitted,
+            Some(attribution.owner),
+            data,
+            &self.schema_url,
+            &submission.trace,
+            None,
+            target,
+        );
         let state = MessageState {
             id: event.id,
             channel: submission.channel.name.clone(),
-            contact: attribution.contact.id,
+            contact: attribution.owner,
             conversation: attribution.conversation.id,
             to: submission.to.clone(),
             status: Status::Queued,
@@ -167,9 +191,9 @@ impl Accept {
         Ok(Some(remembered.answer))
     }
 
-    async fn check_reply(&self, reply: Uuid, contact: Uuid) -> Result<(), SubmitError> {
+    async fn check_reply(&self, reply: Uuid, members: &[Uuid]) -> Result<(), SubmitError> {
         match self.store.find(reply).await? {
-            Some(record) if record.contact == Some(contact) => Ok(()),
+            Some(record) if record.contact.is_some_and(|contact| members.contains(&contact)) => Ok(()),
             _ => Err(SubmitError::UnknownReply(reply)),
         }
     }
@@ -183,12 +207,12 @@ impl Accept {
         if let Some(inbound) = known.last_inbound() {
             return Ok(Some(Addressed { channel: inbound.channel, to: inbound.from }));
         }
-        let filter =
-            crate::store::Filter { contact: Some(contact), kind: Some(Kind::MessageSubmitted), ..Default::default() };
+        let (contacts, kinds) = (known.ids(), vec![Kind::MessageSubmitted]);
+        let filter = crate::store::Filter { contacts, kinds, ..Default::default() };
         let newest = self.store.page(&filter, None, crate::store::Order::NewestFirst, 1).await?;
         let event = newest.first().and_then(|record| serde_json::from_slice::<Event>(&record.body).ok());
         Ok(event.and_then(|event| {
-            Some(Addressed { channel: event.data.channel.name, to: event.data.to.into_iter().next()? })
+            Some(Addressed { channel: event.data.channel?.name, to: event.data.to.into_iter().next()? })
         }))
     }
 }

@@ -27,6 +27,8 @@ struct Shown {
     state: StateInfo,
     counts: Value,
     sockets: usize,
+    /// Mails in its mailbox that are not taken yet.
+    waiting: u64,
     sender: Option<Progress>,
 }
 
@@ -54,6 +56,7 @@ fn shown(api: &Api, channel: &Channel) -> Shown {
         state: channel.state(),
         counts: counts(&channel.counters),
         sockets: api.edge.hub.count(&channel.name),
+        waiting: channel.waiting.load(Ordering::Relaxed),
         sender: api.deliveries.get(&target(&channel.name)).map(|handle| handle.state().into()),
     }
 }

@@ -13,10 +13,8 @@ use uuid::Uuid;
 
 use super::Api;
 use super::answer::{Answer, event};
-use super::contacts::{self, Shown};
-use super::conversations;
 use super::input::{Id, NoParams};
-use super::messages;
+use super::{contacts, conversations, messages};
 use crate::edge::Problem;
 use crate::interaction::{Event, Kind, Time};
 use crate::store::{Filter, Order, Record};
@@ -47,16 +45,14 @@ struct Export {
 /// `GET /v1/contacts/{id}/export`: everything about a contact as lines of JSON, the interactions oldest first. The line `end`
 /// says that nothing is missing; where something fails on the way, the connection breaks off without it.
 pub(super) async fn export(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
-    let known = api.directory.person(id).await?.ok_or_else(|| contacts::missing(id))?;
     let mut head = Vec::new();
-    put(&mut head, "contact", Shown::from(&known.contact));
-    let filter = Filter { contact: Some(known.contact.id), ..Filter::default() };
+    put(&mut head, "contact", contacts::shown(&api, id).await?);
+    let filter = Filter { contacts: contacts::find_known(&api, id).await?.ids(), ..Filter::default() };
     let (told, head) = (HashSet::new(), Some(head));
     let export = Export { api, filter, after: None, told, interactions: 0, head, ended: false };
     let body = Body::from_stream(stream::try_unfold(export, Export::next));
     let name = format!("attachment; filename=\"contact-{id}.ndjson\"");
-    let headers =
-        [(header::CONTENT_TYPE, "application/x-ndjson".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, body).into_response())
 }
 
@@ -84,7 +80,7 @@ impl Export {
         if let Some(id) = record.conversation.filter(|id| self.told.insert(*id))
             && let Some(conversation) = self.api.directory.conversation(id).await?
         {
-            put(lines, "conversation", conversations::Shown::from(conversation));
+            put(lines, "conversation", conversations::shown(&self.api, conversation).await?);
         }
         self.tell_files(record, lines).await?;
         put(lines, "interaction", event(&self.api.edge.media, record)?);

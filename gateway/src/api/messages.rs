@@ -12,8 +12,9 @@ use super::answer::{Answer, ok};
 use super::auth::Caller;
 use super::input::{Id, NoParams, Params, Sent};
 use super::outgoing::NewMessage;
-use super::{Api, abilities, attachments, recipient};
+use super::{Api, abilities, attachments, contacts, recipient};
 use crate::accept::{Idempotency, MessageState, Submission, SubmitError, Trace};
+use crate::customer::Refused;
 use crate::edge::Problem;
 use crate::interaction::{Author, Identity, Message, Reason, Status, StatusChange};
 
@@ -40,6 +41,7 @@ pub(super) async fn send(
 ) -> Answer {
     let idempotency = idempotency(&caller, &headers, &[method.as_str(), &uri.to_string()], &bytes)?;
     let submission = submission(&api, value, idempotency, &headers).await?;
+    let submission = Submission { backend: caller.backend.clone(), ..submission };
     if query.dry_run {
         let Submission { channel, to, message, .. } = submission;
         return ok(json!({ "channel": channel.name, "to": to, "parts": message.parts, "loss": [] }));
@@ -69,6 +71,7 @@ async fn submission(
         expires_in: new.expires_in,
         metadata: new.metadata,
         idempotency,
+        backend: None,
         trace: Trace::from_header(headers.get("traceparent").and_then(|value| value.to_str().ok())),
     })
 }
@@ -105,10 +108,12 @@ impl From<SubmitError> for Problem {
                 "idempotency-key-reused",
                 "this Idempotency-Key was used for another request in the last 24 hours",
             ),
+            SubmitError::Loop(why) => refused("loop", &why),
             SubmitError::UnknownReply(id) => {
                 refused("invalid", &format!("in_reply_to: {id} is no interaction with this contact"))
                     .with("path", "in_reply_to")
             }
+            SubmitError::Controlled(backend) => Refused::Controlled(backend).into(),
             SubmitError::Store(error) => error.into(),
         }
     }
@@ -150,5 +155,7 @@ impl From<MessageState> for Shown {
 /// `GET /v1/messages/{id}`
 pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
     let state = api.edge.accept.message(id).await?;
-    ok(Shown::from(state.ok_or_else(|| Problem::not_found(format!("there is no outbound message {id}")))?))
+    let state = state.ok_or_else(|| Problem::not_found(format!("there is no outbound message {id}")))?;
+    let contact_id = contacts::leader(&api, state.contact).await?;
+    ok(Shown { contact_id, ..Shown::from(state) })
 }

@@ -19,12 +19,14 @@ mod health;
 mod input;
 mod interactions;
 mod json;
+mod links;
 mod media;
 mod messages;
 mod metrics;
 mod outgoing;
 mod recipient;
 mod signals;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -53,6 +55,8 @@ pub struct Api {
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
     pub dead_letters: DeadLetters,
+    /// Backends that may be in control of a conversation.
+    pub controllers: Vec<String>,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,
     pub eraser: Arc<Eraser>,
@@ -103,8 +107,13 @@ fn for_contacts() -> Routes {
         .route("/v1/contacts", get(contacts::find))
         .route("/v1/contacts/{id}", get(contacts::show).delete(erasure::erase))
         .route("/v1/contacts/{id}/export", get(export::export))
-        .route("/v1/contacts/{id}/timeline", get(contacts::timeline))
+        .route("/v1/contacts/{id}/timeline", get(timeline::show))
+        .route("/v1/contacts/{id}/link", post(links::link))
+        .route("/v1/contacts/{id}/unlink", post(links::unlink))
         .route("/v1/conversations/{id}", get(conversations::show))
+        .route("/v1/conversations/{id}/close", post(conversations::close))
+        .route("/v1/conversations/{id}/reopen", post(conversations::reopen))
+        .route("/v1/conversations/{id}/control", post(conversations::control))
 }
 
 fn for_admins() -> Routes {

@@ -90,7 +90,7 @@ async fn channel_of(api: &Api, to: &Identity) -> Result<String, Problem> {
 async fn on_channel(api: &Api, id: Uuid, channel: &str) -> Result<Identity, Problem> {
     let contact = contact(api, id).await?;
     let bound = bound(api, channel)?;
-    let came = Filter { contact: Some(id), channel: Some(channel.to_owned()), ..Filter::default() };
+    let came = Filter { contacts: contact.members.clone(), channel: Some(channel.to_owned()), ..Filter::default() };
     if let Some(addressed) = newest_sender(api, came).await? {
         return Ok(addressed.to);
     }
@@ -115,10 +115,10 @@ async fn in_conversation(api: &Api, id: Uuid, channel: Option<&str>) -> Result<(
 
 /// Channel and sender of the newest message that came.
 async fn newest_sender(api: &Api, filter: Filter) -> Result<Option<Addressed>, StoreError> {
-    let filter = Filter { kind: Some(Kind::MessageReceived), ..filter };
+    let filter = Filter { kinds: vec![Kind::MessageReceived], ..filter };
     let newest = api.store.page(&filter, None, Order::NewestFirst, 1).await?;
     let event = newest.first().and_then(|record| serde_json::from_slice::<Event>(&record.body).ok());
-    Ok(event.and_then(|event| Some(Addressed { channel: event.data.channel.name, to: event.data.from? })))
+    Ok(event.and_then(|event| Some(Addressed { channel: event.data.channel?.name, to: event.data.from? })))
 }
 
 fn no_address(detail: &str) -> Problem {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Hub;
-use crate::config::Limits;
+use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
+use crate::egress::{TokenError, Tokens};
 use crate::interaction::{Identity, MediaKind, Time};
 use crate::media::{Announced, Media, Source};
 use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
@@ -25,6 +26,7 @@ pub struct GatewayServices {
     hub: Arc<Hub>,
     directory: Arc<Directory>,
     media: Arc<Media>,
+    tokens: Arc<Tokens>,
     limits: Limits,
     usage: Mutex<HashMap<String, Usage>>,
 }
@@ -42,9 +44,10 @@ impl GatewayServices {
         hub: Arc<Hub>,
         directory: Arc<Directory>,
         media: Arc<Media>,
+        tokens: Arc<Tokens>,
         limits: &Limits,
     ) -> Self {
-        Self { store, hub, directory, media, limits: limits.clone(), usage: Mutex::default() }
+        Self { store, hub, directory, media, tokens, limits: limits.clone(), usage: Mutex::default() }
     }
 
     /// Counted once, then followed.
@@ -207,6 +210,14 @@ impl Services for GatewayServices {
         })
     }
 
+    async fn token(&self, source: &OAuth2) -> Result<Secret, TokenError> {
+        self.tokens.token(source).await
+    }
+
+    fn forget_token(&self, source: &OAuth2, token: &Secret) {
+        self.tokens.forget(source, token);
+    }
+
     async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
         self.media.read(id).await.map_err(|error| format!("the file cannot be read: {error}"))
     }
@@ -222,7 +233,7 @@ impl GatewayServices {
         limit: usize,
     ) -> Result<Vec<Bytes>, StoreError> {
         let Some(contact) = self.directory.find(person).await? else { return Ok(Vec::new()) };
-        let filter = Filter { channel: Some(channel.to_owned()), contact: Some(contact), ..Filter::default() };
+        let filter = Filter { channel: Some(channel.to_owned()), contacts: vec![contact], ..Filter::default() };
         let resumed = match after.and_then(|id| Uuid::parse_str(id).ok()) {
             Some(id) => Some(self.store.page(&filter, Some(id), Order::OldestFirst, limit).await),
             None => None,

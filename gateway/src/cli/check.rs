@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{print, say};
 use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
+use crate::mail;
 use crate::plugin::{self, Checked, Plugins, Refused, Tools};
 
 /// Everything that is wrong, at once; nothing is opened, sent or written.
@@ -38,7 +39,11 @@ fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
     let mut all = Checked::default();
     for (name, channel) in &loaded.config.channels {
         let checked = match plugins.get(&channel.adapter) {
-            Some(plugin) => plugin::check(name, channel, plugin.manifest()),
+            Some(plugin) => {
+                let mut checked = plugin::check(name, channel, plugin.manifest());
+                checked.problems.extend(mail::check(name, channel, plugin.manifest()));
+                checked
+            }
             None => Checked { problems: vec![plugin::missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
         };
         all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));

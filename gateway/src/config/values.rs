@@ -38,6 +38,17 @@ impl<'a> Section<'a> {
         self.list(key, length, |element| self.measure(element, &DURATION, &range).map(Duration::from_millis))
     }
 
+    /// True or false.
+    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+        self.document(key, None);
+        let Some(typed) = self.typed(key) else { return default };
+        let flag = typed.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.refuse_value(&typed, "must be true or false");
+        }
+        flag.unwrap_or(default)
+    }
+
     /// A whole number.
     pub(super) fn count(&self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> usize {
         self.bounded(key, &COUNT, default, range) as usize

@@ -11,6 +11,7 @@ use crate::channels::{Bound, Channel, ChannelState, count};
 use crate::config::OnUncertain;
 use crate::customer::Directory;
 use crate::interaction::{ChannelRef, Event, Kind, Part, Reason, ReasonCode, Status, StatusChange, Time};
+use crate::mail::Post;
 use crate::media::Media;
 use crate::plugin::exchange::{Broken, Failure, Fault, FaultKind, Outbound, Receipt};
 use crate::store::{Record, Store, StoreError};
@@ -26,6 +27,10 @@ pub struct ChannelSender {
     pub directory: Arc<Directory>,
     pub media: Arc<Media>,
     pub store: Arc<dyn Store>,
+    /// Where letters are handed over, if the channel writes any.
+    pub post: Option<Post>,
+    /// As long as is remembered what became of a message.
+    pub retention: Duration,
     /// Attempts until a message is given up.
     pub attempts_max: u32,
 }
@@ -55,9 +60,12 @@ impl ChannelSender {
         if let Some(outcome) = self.settled_before(&bound, &state, attempt).await? {
             return Ok(outcome);
         }
-        let message = self.outbound(record, &state).await?;
-        let called = bound.plugin.send(&bound.binding, attempt.number, message).await;
-        match called.result {
+        let (message, answered) = self.outbound(record, &state).await?;
+        let result = match &self.post {
+            Some(post) => self.post(&bound, post, attempt, message, answered.as_deref()).await?,
+            None => bound.plugin.send(&bound.binding, attempt.number, message).await.result,
+        };
+        match result {
             Ok(receipt) => self.sent(&bound, record.id, receipt).await,
             Err(Failure::Fault(fault)) => self.refused(&bound, record.id, attempt, fault).await,
             Err(Failure::Broken(broken)) => self.broke(&bound, record.id, attempt, broken).await,
@@ -82,7 +90,7 @@ impl ChannelSender {
         if state.expires_at.is_some_and(|end| end <= Time::now()) {
             let reason = reason(ReasonCode::Expired, "it was of no use any more before it could be sent");
             let change = StatusChange { status: Status::Expired, at: Time::now(), reason: Some(reason) };
-            self.note(&bound.reference, state.id, &[], change).await?;
+            self.note(&bound.reference, state.id, &Receipt::of(change.status), change).await?;
             return Ok(Some(Outcome::Discard { why: "expired".into() }));
         }
         if attempt.uncertain && self.channel.config.on_uncertain == OnUncertain::Hold {
@@ -91,14 +99,23 @@ impl ChannelSender {
         Ok(None)
     }
 
-    async fn outbound(&self, record: &Record, state: &MessageState) -> Result<Outbound, StoreError> {
+    /// What is to be sent, and what it answers.
+    async fn outbound(
+        &self,
+        record: &Record,
+        state: &MessageState,
+    ) -> Result<(Outbound, Option<Arc<Record>>), StoreError> {
         let event: Event = serde_json::from_slice(&record.body)
             .map_err(|error| StoreError::Corrupt(format!("interaction: {error}")))?;
         let data = event.data;
         let message =
             data.message.ok_or_else(|| StoreError::Corrupt("a submitted message without a message".into()))?;
-        let in_reply_to = match data.in_reply_to {
-            Some(id) => self.external_id(id).await?,
+        let answered = match data.in_reply_to {
+            Some(id) => self.store.find(id).await?,
+            None => None,
+        };
+        let in_reply_to = match &answered {
+            Some(answered) => self.external_id(answered).await?,
             None => None,
         };
         let known = self.directory.person(state.contact).await?;
@@ -106,7 +123,7 @@ impl ChannelSender {
             known.and_then(|known| known.last_inbound()).filter(|inbound| inbound.channel == self.channel.name);
         let mut files = BTreeMap::new();
         let parts = message.parts.into_iter().map(|part| self.reachable(part, &mut files)).collect();
-        Ok(Outbound {
+        let outbound = Outbound {
             id: record.id,
             recipient: state.to.clone(),
             author: data.author.kind,
@@ -117,7 +134,8 @@ impl ChannelSender {
             expires_in: state.expires_at.map(|end| end.since(Time::now())),
             metadata: data.metadata,
             files,
-        })
+        };
+        Ok((outbound, answered))
     }
 
     /// Files of ours get an address that the provider can open, and the adapter may read them.
@@ -135,20 +153,23 @@ impl ChannelSender {
     }
 
     /// The provider's id of an interaction: one that was received tells it, one that was sent learnt it.
-    async fn external_id(&self, id: Uuid) -> Result<Option<String>, StoreError> {
-        if let Some(state) = self.accept.message(id).await? {
+    async fn external_id(&self, record: &Record) -> Result<Option<String>, StoreError> {
+        if let Some(state) = self.accept.message(record.id).await? {
             return Ok(state.external_ids.into_iter().next());
         }
-        let Some(record) = self.store.find(id).await?.filter(|record| record.channel == self.channel.name) else {
+        if record.channel != self.channel.name {
             return Ok(None);
-        };
+        }
         let event = serde_json::from_slice::<Event>(&record.body).ok();
         Ok(event.and_then(|event| event.data.external_ids.into_iter().next()))
     }
 
     async fn sent(&self, bound: &Bound, id: Uuid, receipt: Receipt) -> Result<Outcome, StoreError> {
         let change = StatusChange { status: receipt.status, at: Time::now(), reason: None };
-        self.note(&bound.reference, id, &receipt.external_ids, change).await?;
+        self.note(&bound.reference, id, &receipt, change).await?;
+        for (to, reason) in receipt.refused {
+            self.accept.recipient_refused(&bound.reference, id, to, reason).await?;
+        }
         count(&self.channel.counters.sent);
         self.show_state(bound, ChannelState::Connected, None).await;
         Ok(Outcome::Done)
@@ -162,6 +183,10 @@ impl ChannelSender {
                 Ok(Outcome::Hold { why })
             }
             FaultKind::RateLimited => self.again(bound, id, attempt, fault, Scope::Target).await,
+            // One mailbox that is full says nothing about the channel.
+            FaultKind::Unavailable if fault.reason == Some(ReasonCode::Unreachable) => {
+                self.again(bound, id, attempt, fault, Scope::Lane).await
+            }
             FaultKind::Unavailable | FaultKind::Internal => {
                 self.show_state(bound, ChannelState::Degraded, Some(why)).await;
                 self.again(bound, id, attempt, fault, Scope::Lane).await
@@ -213,7 +238,7 @@ impl ChannelSender {
 
     async fn fail(&self, bound: &Bound, id: Uuid, reason: Reason) -> Result<(), StoreError> {
         count(&self.channel.counters.failed);
-        self.note(&bound.reference, id, &[], StatusChange::failed(reason)).await
+        self.note(&bound.reference, id, &Receipt::of(Status::Failed), StatusChange::failed(reason)).await
     }
 
     /// What the provider did cannot be undone: the store is asked again and again to take it.
@@ -221,13 +246,13 @@ impl ChannelSender {
         &self,
         channel: &ChannelRef,
         id: Uuid,
-        external_ids: &[String],
+        receipt: &Receipt,
         change: StatusChange,
     ) -> Result<(), StoreError> {
         let deadline = tokio::time::Instant::now() + RECORD_PATIENCE;
         let mut pause = Duration::from_millis(50);
         loop {
-            match self.accept.sent(channel, id, external_ids, change.clone()).await {
+            match self.accept.sent(channel, id, receipt, change.clone()).await {
                 Err(error) if tokio::time::Instant::now() + pause < deadline => {
                     tracing::warn!(%error, message = %id, "a message's status cannot be stored; trying again");
                     tokio::time::sleep(pause).await;

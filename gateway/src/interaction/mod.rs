@@ -2,12 +2,14 @@
 //!
 //! Knows neither wire formats of providers nor of plugins nor of the store; those are converted at their edges.
 
+mod country;
 mod event;
 mod identity;
 mod part;
 mod status;
 mod time;
 
+pub use country::Country;
 pub use event::{
     Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, Interaction, Kind, Message,
 };

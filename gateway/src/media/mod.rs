@@ -121,7 +121,8 @@ impl Media {
             name,
             bytes: Some(bytes),
         };
-        let entry = Entry { announced, state: State::Stored(Stored { sha256, bytes, content_type }), sent: Sent::default() };
+        let entry =
+            Entry { announced, state: State::Stored(Stored { sha256, bytes, content_type }), sent: Sent::default() };
         self.write(id, &entry, Expect::Absent)
     }
 

@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
-use crate::interaction::Time;
+use crate::config::{Channel, HostPattern, Limits, OAuth2, Problem, Secret};
+use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
 const API_BASE: &str = "api_base";
@@ -25,11 +25,15 @@ const MAIL_CPU: Duration = Duration::from_secs(5);
 pub struct Binding {
     pub channel: String,
     pub medium: String,
+    /// Whose plan telephone numbers without a country's code follow.
+    pub country: Option<Country>,
     /// JSON, defaults filled in.
     pub settings: String,
     /// `{public_url}/channels/{name}`
     pub url: String,
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that are fetched when they are needed.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// Slots of the manifest and where each may be sent.
     pub slots: BTreeMap<String, Vec<HostPattern>>,
     /// What the operator granted.
@@ -65,8 +69,10 @@ impl Binding {
         Self {
             channel: name.to_owned(),
             medium: manifest.medium(&settings).to_owned(),
+            country: channel.country,
             url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
             secrets: channel.secrets.clone(),
+            oauth: channel.oauth.clone(),
             slots: slots(manifest, &settings),
             hosts: channel.grants.hosts.clone(),
             channel_key: key,
@@ -82,9 +88,11 @@ impl Binding {
         Self {
             channel: String::new(),
             medium: String::new(),
+            country: None,
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),
+            oauth: BTreeMap::new(),
             slots: BTreeMap::new(),
             hosts: Vec::new(),
             channel_key: Secret::new(""),
@@ -151,13 +159,14 @@ fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>
 
 fn check_slots(name: &str, channel: &Channel, manifest: &Manifest, problems: &mut Vec<Problem>) {
     let path = |slot: &str| format!("channels.{name}.secrets.{slot}");
-    for slot in channel.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+    let given = || channel.secrets.keys().chain(channel.oauth.keys());
+    for slot in given().filter(|slot| !manifest.slots.contains_key(*slot)) {
         let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
         let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
         problems.push(Problem::new(path(slot), None, rule));
     }
     for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
-        if !channel.secrets.contains_key(slot) {
+        if !given().any(|given| given == slot) {
             let rule = format!(
                 "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
                 description.description

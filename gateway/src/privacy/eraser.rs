@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Person;
 use super::job::{Job, Kept, Receipt, Removed, Scrubbed};
+use super::person::Farewell;
 use crate::accept::Accept;
 use crate::customer::Directory;
 use crate::interaction::Time;
@@ -122,8 +123,8 @@ impl Eraser {
 
     async fn begin(&self, person: Person, contact: Uuid, by: &str) -> Result<(), StoreError> {
         let farewell = person.farewell(&*self.store).await?;
-        let removed =
-            Removed { contacts: farewell.contacts, identities: farewell.identities, ..Removed::default() };
+        let Farewell { mut writes, contacts, identities, conversations } = farewell;
+        let removed = Removed { contacts, identities, conversations, ..Removed::default() };
         let receipt = Receipt {
             id: Uuid::now_v7(),
             contact_id: contact,
@@ -136,7 +137,6 @@ impl Eraser {
             scrubbed_at: None,
         };
         let burials = person.members.clone();
-        let mut writes = farewell.writes;
         writes.extend(receipt.writes());
         writes.push(Job { person, receipt }.create());
         self.store.commit(Batch { writes, burials, ..Batch::default() }).await.map(drop)

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::customer::Contact;
+use crate::customer::{Contact, Conversation, Member};
 use crate::interaction::Identity;
-use crate::store::{Expect, Store, StoreError, Write};
+use crate::store::{Entry, Expect, Key, Store, StoreError, Write};
 
 /// Shorter values would be found everywhere.
 const NEEDLE_MIN: usize = 4;
@@ -19,7 +21,7 @@ pub struct Person {
 impl Person {
     /// Of a contact.
     pub fn of(contact: &Contact) -> Self {
-        Self { members: vec![contact.id], identities: contact.identities.clone() }
+        Self { members: contact.members.clone(), identities: contact.identities.clone() }
     }
 
     /// Whether an id is his.
@@ -32,12 +34,19 @@ impl Person {
     /// # Errors
     /// If the store cannot be read.
     pub(super) async fn farewell(&self, store: &dyn Store) -> Result<Farewell, StoreError> {
-        let (mut farewell, mut contacts, mut identities) = (Farewell::default(), 0, 0);
+        let mut farewell = Farewell::default();
         for id in &self.members {
             let key = Contact::key(*id);
             if let Some(entry) = store.get(&key).await? {
-                farewell.writes.push(Write { key, value: None, expect: Expect::Version(entry.version), expires: None });
-                contacts += 1;
+                farewell.remove(key, &entry);
+                farewell.contacts += 1;
+                for conversation in conversations(&entry.value) {
+                    let key = Conversation::key(conversation);
+                    if let Some(entry) = store.get(&key).await? {
+                        farewell.remove(key, &entry);
+                        farewell.conversations += 1;
+                    }
+                }
             }
         }
         for identity in &self.identities {
@@ -45,11 +54,10 @@ impl Person {
             let entry = store.get(&key).await?;
             let theirs = |value: &[u8]| Uuid::from_slice(value).is_ok_and(|id| self.has(id));
             if let Some(entry) = entry.filter(|entry| theirs(&entry.value)) {
-                farewell.writes.push(Write { key, value: None, expect: Expect::Version(entry.version), expires: None });
-                identities += 1;
+                farewell.remove(key, &entry);
+                farewell.identities += 1;
             }
         }
-        (farewell.contacts, farewell.identities) = (contacts, identities);
         Ok(farewell)
     }
 
@@ -72,6 +80,20 @@ pub(super) struct Farewell {
     pub(super) writes: Vec<Write>,
     pub(super) contacts: u64,
     pub(super) identities: u64,
+    /// The newest ones; older ones are found with their interactions.
+    pub(super) conversations: u64,
+}
+
+impl Farewell {
+    /// What changed meanwhile is read again.
+    fn remove(&mut self, key: Key, read: &Entry) {
+        self.writes.push(Write { key, value: None, expect: Expect::Version(read.version), expires: None });
+    }
+}
+
+fn conversations(member: &[u8]) -> BTreeSet<Uuid> {
+    let member = serde_json::from_slice::<Member>(member).ok();
+    member.into_iter().flat_map(|member| member.conversation.into_iter().chain(member.threads.into_values())).collect()
 }
 
 /// Addresses to search for.
@@ -99,7 +121,8 @@ fn stands_in(text: &[u8], needle: &[u8]) -> bool {
 /// Whether a neighbour belongs to the same run of digits or letters.
 fn goes_on(neighbour: Option<&u8>, edge: Option<&u8>) -> bool {
     let (Some(neighbour), Some(edge)) = (neighbour, edge) else { return false };
-    (neighbour.is_ascii_digit() && edge.is_ascii_digit()) || (neighbour.is_ascii_alphabetic() && edge.is_ascii_alphabetic())
+    (neighbour.is_ascii_digit() && edge.is_ascii_digit())
+        || (neighbour.is_ascii_alphabetic() && edge.is_ascii_alphabetic())
 }
 
 #[cfg(test)]

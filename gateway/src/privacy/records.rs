@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::Eraser;
 use super::job::{Job, Kept};
 use crate::customer::Conversation;
+use crate::deliver::letter_key;
 use crate::interaction::Event;
 use crate::store::{Batch, Filter, Key, Order, Record, StoreError, Write};
 
@@ -26,7 +27,7 @@ impl Eraser {
     /// Removes all of the person's records, and what is only there for them.
     pub(super) async fn remove_records(&self, job: &mut Kept<Job>) -> Result<(), StoreError> {
         for member in job.value.person.members.clone() {
-            let filter = Filter { contact: Some(member), ..Filter::default() };
+            let filter = Filter { contacts: vec![member], ..Filter::default() };
             loop {
                 let records = self.store.page(&filter, None, Order::OldestFirst, STEP).await?;
                 if records.is_empty() {
@@ -71,6 +72,7 @@ impl Eraser {
         going.messages += u64::from(parting.was_sent);
         going.writes.extend(parting.entries.into_iter().map(Write::delete));
         going.writes.extend(parting.late);
+        going.writes.extend(parting.was_sent.then(|| Write::delete(letter_key(record.id))));
         for id in self.media.ids_in(&event) {
             self.gather_file(job, id, going).await?;
         }
@@ -97,7 +99,8 @@ impl Eraser {
             }
             let digest = |(key, _): &(Key, _)| key.0.rsplit_once('/').map(|(_, digest)| digest.to_owned());
             let digests = page.iter().filter_map(digest).collect();
-            let files = self.media.unlink(&digests).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let files =
+                self.media.unlink(&digests).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let writes = page.into_iter().map(|(key, _)| Write::delete(key)).collect();
             self.commit_step(job, Batch { writes, ..Batch::default() }, |removed| removed.files += files).await?;
         }

@@ -126,6 +126,9 @@ fn fault(error: HttpError) -> Fault {
         HttpError::Connect => Fault::unavailable("the provider cannot be reached"),
         HttpError::Tls => Fault::unavailable("no trusted connection to the provider"),
         HttpError::Protocol(what) => Fault::uncertain(format!("the connection broke: {what}")),
+        HttpError::Credentials(why) => {
+            return Fault::unauthorized(format!("no token for the provider: {why}")).because(ReasonCode::Credentials);
+        }
         HttpError::BudgetSpent => Fault::internal("too many requests in one call"),
     };
     fault.because(ReasonCode::ProviderError)

@@ -39,7 +39,10 @@ async fn an_export_has_everything_of_one_contact() {
     let conversations = of("conversation");
     assert_eq!((conversations.len(), &conversations[0]["channels"]), (1, &json!(["sms"])));
     let texts: Vec<&Value> = of("interaction").iter().map(|event| &event["data"]["message"]["text"]).collect();
-    assert_eq!(&texts[..250], (0..250).map(|n| json!(format!("text {n}"))).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    assert_eq!(
+        &texts[..250],
+        (0..250).map(|n| json!(format!("text {n}"))).collect::<Vec<_>>().iter().collect::<Vec<_>>()
+    );
     assert!(!text.contains("from somebody else"));
     assert_eq!((of("message").len(), &of("message")[0]["id"]), (1, &sent["id"]));
     let media = of("media");

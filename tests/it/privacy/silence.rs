@@ -70,7 +70,9 @@ fn refusing(path: &str, body: &[u8]) -> ProviderAnswer {
         "description": format!("secret-error-of-the-provider {body}"), "status": 400,
         "error": { "code": 131_026, "message": format!("secret-error-of-the-provider {body}") } });
     match path {
-        _ if body.contains("fine") => ProviderAnswer::json(201, r#"{"ok":true,"result":{"message_id":1},"sid":"SM1","status":"queued"}"#),
+        _ if body.contains("fine") => {
+            ProviderAnswer::json(201, r#"{"ok":true,"result":{"message_id":1},"sid":"SM1","status":"queued"}"#)
+        }
         _ if body.contains("later") => ProviderAnswer::json(500, &error.to_string()),
         _ => ProviderAnswer::json(400, &error.to_string()),
     }
@@ -88,7 +90,8 @@ async fn come_in(client: &Client) {
 async fn go_out(client: &Client) {
     for text in ["zanzibar fine", "zanzibar later", "zanzibar refused"] {
         client.call("POST", "/v1/messages", Some(&text_to("+15550100123", text))).await.expect(202);
-        let wa = json!({ "channel": "wa", "to": { "scheme": "tel", "value": "+15550100456" }, "message": text_of(text) });
+        let wa =
+            json!({ "channel": "wa", "to": { "scheme": "tel", "value": "+15550100456" }, "message": text_of(text) });
         client.call("POST", "/v1/messages", Some(&wa)).await;
         let to = json!({ "scheme": "telegram", "value": "70123456", "scope": "bot" });
         let bot = json!({ "channel": "bot", "to": to, "message": text_of(text) });

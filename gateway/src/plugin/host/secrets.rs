@@ -60,7 +60,7 @@ pub(in crate::plugin) fn equals(state: &mut CallState, slot: &str, candidate: &[
 }
 
 pub(in crate::plugin) fn is_set(state: &CallState, slot: &str) -> bool {
-    secret(state, slot).is_ok()
+    secret(state, slot).is_ok() || state.binding.oauth.contains_key(slot) && state.binding.slots.contains_key(slot)
 }
 
 /// The value behind a declared slot.
@@ -72,7 +72,7 @@ pub(in crate::plugin) fn secret<'a>(state: &'a CallState, slot: &str) -> Result<
     if !binding.slots.contains_key(slot) {
         return Err(SecretError::Undeclared);
     }
-    binding.secrets.get(slot).ok_or(SecretError::Unset)
+    binding.secrets.get(slot).or_else(|| state.tokens.get(slot)).ok_or(SecretError::Unset)
 }
 
 fn hmac_key(secret: &Secret, algorithm: Algorithm) -> Result<hmac::Key, SecretError> {

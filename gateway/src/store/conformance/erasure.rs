@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{Place, append, commit, event, ids, position_of, read_all, targeted, write};
 use crate::interaction::{Kind, Time};
 use crate::store::{
-    Appended, Batch, DedupeKey, Expect, Filter, Horizon, Key, NewEvent, Order, Position, Retention, Store, StoreError, Stream, Write,
+    Appended, Batch, DedupeKey, Expect, Filter, Horizon, Key, NewEvent, Order, Position, Retention, Store, StoreError,
+    Stream, Write,
 };
 
 fn removing(removals: Vec<Uuid>) -> Batch {
@@ -44,7 +45,11 @@ pub(super) async fn a_conflict_removes_nothing(place: &impl Place) {
     let store = place.open().await;
     append(&store, vec![event(1)]).await;
     let expecting = Write { expect: Expect::Version(7), ..Write::put(Key("a".to_owned()), "1") };
-    let batch = Batch { writes: vec![expecting], burials: event(1).contact.into_iter().collect(), ..removing(vec![event(1).id]) };
+    let batch = Batch {
+        writes: vec![expecting],
+        burials: event(1).contact.into_iter().collect(),
+        ..removing(vec![event(1).id])
+    };
     assert!(matches!(store.commit(batch).await, Err(StoreError::Conflict(_))));
     assert!(store.find(event(1).id).await.unwrap().is_some());
     assert!(!store.is_buried(event(1).contact.unwrap()).await.unwrap());

@@ -4,8 +4,8 @@ use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
 use super::group::{Ran, Tx};
-use super::{erase, progress};
 use super::record::{count, integer, of_event};
+use super::{erase, progress};
 use crate::store::{Appended, Batch, Committed, DedupeKey, Expect, Key, NewEvent, Position, StoreError, Write};
 
 /// Makes a batch true within the transaction, or refuses it before anything is written.

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use uuid::Uuid;
 

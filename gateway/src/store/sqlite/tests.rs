@@ -2,6 +2,7 @@ mod faults;
 mod files;
 mod full;
 mod traces;
+mod words;
 
 use std::path::Path;
 

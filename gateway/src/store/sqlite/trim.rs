@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::group::{Ran, Tx};
 use super::record::{count, integer, limit as sql_limit};
+use super::search;
 use crate::interaction::Time;
 
 /// Rows that one step looks at.
@@ -19,7 +20,10 @@ pub(super) struct Step<K> {
 
 /// The channels that records may have, with their numbers.
 pub(super) fn channels(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
-    connection.prepare_cached("SELECT id, name FROM names")?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    connection
+        .prepare_cached("SELECT id, name FROM names")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// A channel's records are walked from the oldest; a stretch with none that is old ends the walk, for times follow positions
@@ -60,6 +64,7 @@ pub(super) fn expired(connection: &Connection, now: Time) -> rusqlite::Result<Ve
 pub(super) fn remove(tx: &mut Tx<'_>, positions: &[u64]) -> rusqlite::Result<u64> {
     let mut removed = 0;
     for position in positions {
+        search::forget(tx.connection, *position)?;
         let position = integer(*position);
         removed += tx.connection.prepare_cached("DELETE FROM log WHERE position = ?1")?.execute([position])? as u64;
         tx.connection.prepare_cached("DELETE FROM raw WHERE position = ?1")?.execute([position])?;

@@ -27,7 +27,8 @@ async fn fill(store: &impl crate::store::Store) -> Vec<Uuid> {
             secret.push(added.id);
         }
         let name = |k: u64| Key(format!("entry/{}{}", k % 53, if k % 7 == 0 { "trace-of-ann" } else { "" }));
-        let writes = vec![Write::put(name(n), text.repeat(1 + n as usize % 300)), Write::delete(name(n.wrapping_sub(40)))];
+        let writes =
+            vec![Write::put(name(n), text.repeat(1 + n as usize % 300)), Write::delete(name(n.wrapping_sub(40)))];
         store.commit(Batch { events: vec![added], writes, ..Batch::default() }).await.unwrap();
     }
     secret
