@@ -16,7 +16,7 @@ use crate::accept::{self, Accept};
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{
     self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Living, Shutdown, Story, Subscriber, Target,
 };
@@ -25,6 +25,7 @@ use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
 use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
+use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::privacy::Eraser;
 use crate::store::sqlite::SqliteStore;
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub plugins: Arc<Plugins>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
     pub tokens: Arc<Tokens>,
@@ -86,7 +89,10 @@ impl Gateway {
             Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention.clone()).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
-        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
+        let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
+        let (people, will) = (directory.clone(), consents.clone());
+        let accept = Accept::new(store.clone(), people, will, media.clone(), base, retention);
         let accept = Arc::new(accept.guarded(config.loops.clone()));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
@@ -111,10 +117,11 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
+        let edge = Arc::new(edge);
         let (accept, media) = (edge.accept.clone(), edge.media.clone());
         let scrub_bytes_max = config.store.scrub_bytes_max;
         let eraser = Arc::new(Eraser::new(store.clone(), accept, media, directory.clone(), scrub_bytes_max));
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress, tokens, eraser })
+        Ok(Self { config, store, plugins, edge, directory, consents, permits, deliveries, egress, tokens, eraser })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -136,6 +143,8 @@ impl Gateway {
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
         chores.spawn(self.eraser.clone().run());
+        let accept = self.edge.accept.clone();
+        chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
         crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -154,6 +163,8 @@ impl Gateway {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
             directory: self.directory.clone(),
+            consents: self.consents.clone(),
+            permits: self.permits.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
@@ -277,6 +288,7 @@ impl Gateway {
             accept: self.edge.accept.clone(),
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
+            permits: self.permits.clone(),
             store: self.store.clone(),
             post,
             retention: self.config.store.retention,

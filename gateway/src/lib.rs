@@ -16,6 +16,7 @@ pub mod egress;
 pub mod interaction;
 pub mod mail;
 pub mod media;
+pub mod outbound;
 pub mod plugin;
 pub mod privacy;
 pub mod store;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use omnigate::config::{Config, ConfigErrors, Engine, Loaded, OnUncertain, Problem, Scope, parse_duration};
+use omnigate::config::{Config, ConfigErrors, Engine, Loaded, Marketing, OnUncertain, Problem, Scope, parse_duration};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -102,6 +102,9 @@ fn everything_typed_arrives() {
     assert_eq!(config.backends["desk"].url.as_str(), "https://desk.example.com/in?tenant=1");
     let channel = &config.channels["support-sms"];
     assert_eq!(channel.on_uncertain, OnUncertain::Hold);
+    assert_eq!(channel.keywords, Some(false));
+    assert_eq!((config.consent.stop.len(), config.consent.start.len()), (2, 0));
+    assert_eq!(config.consent.marketing, Marketing::OptIn);
     assert_eq!(channel.secrets["auth_token"].expose(), "hush-from-a-file");
     let settings = serde_json::json!({
         "from": "+15557654321", "since": "2026-11-21T10:00:00Z", "list": [1, -2, 1000, 0.5, true], "deep": {"a": {"b": "c"}}
@@ -131,7 +134,7 @@ fn the_shipped_file_is_right_in_its_comments() {
         text.lines().map(|line| format!("{}\n", line.strip_prefix("#:").unwrap_or(line))).collect();
     let loaded = Config::parse(&uncommented, Path::new(ROOT), &|_| Some("set".into())).unwrap();
     let channels: Vec<&str> = loaded.config.channels.keys().map(String::as_str).collect();
-    assert_eq!(channels, ["support-sms", "telegram", "website", "whatsapp"]);
+    assert_eq!(channels, ["support-mail", "support-sms", "telegram", "website", "whatsapp"]);
 }
 
 #[test]

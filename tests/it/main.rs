@@ -19,4 +19,6 @@ mod media;
 mod outbound;
 mod people;
 mod privacy;
+mod sending;
 mod support;
+mod tokens;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::envelope::{attributed, blank, by_contact, event, news_event, with_message};
 use super::happened::{One, Scene, Told};
+use super::will::{Wish, Word};
 use super::{Accept, external_key, id_value, name_key};
 use crate::customer::{Attribution, LastInbound, Session, Suggestion};
 use crate::interaction::{Author, AuthorKind, Direction, Identity, Interaction, Kind, Message, Part, Time};
@@ -14,11 +15,13 @@ use crate::store::{DedupeKey, NewEvent, StoreError, Write};
 
 /// One commit in the making: happenings become events, people are found or made.
 pub(super) struct Drafting<'a> {
-    accept: &'a Accept,
-    scene: &'a Scene<'a>,
+    pub(super) accept: &'a Accept,
+    pub(super) scene: &'a Scene<'a>,
     pub(super) session: Session<'a>,
     pub(super) events: Vec<NewEvent>,
     pub(super) writes: Vec<Write>,
+    /// Said by people, and not by their provider.
+    pub(super) words: Vec<Word>,
     /// The next event speaks of files that must be fetched.
     fetch: bool,
     /// The member that the next event is about.
@@ -45,6 +48,7 @@ impl<'a> Drafting<'a> {
             session,
             events: Vec::new(),
             writes: Vec::new(),
+            words: Vec::new(),
             fetch: false,
             owner: None,
             decided: 0,
@@ -77,9 +81,8 @@ impl<'a> Drafting<'a> {
             }
             Happening::Typing { sender, on } => self.typing(sender, *on).await,
             Happening::Consent { id, sender, at, granted, category, evidence } => {
-                let data = self.of(sender, *at).await?;
-                let detail = json!({ "granted": granted, "category": category, "evidence": evidence });
-                self.push_detail(Kind::ContactConsent, data, Some(id), detail)
+                let (category, evidence) = (category.as_deref(), evidence.as_deref());
+                self.consent(Wish { id, sender, at: *at, granted: *granted, category, evidence }).await
             }
             Happening::IdentityChange { id, previous, current, at } => {
                 self.identity_change(id, previous, current, *at).await
@@ -106,6 +109,12 @@ impl<'a> Drafting<'a> {
         data.claims.clone_from(&message.claims);
         if message.automatic.is_some() {
             data.author.kind = AuthorKind::Bot;
+            return self.push_message(Kind::MessageReceived, data, message, told).await;
+        }
+        self.note_word(message);
+        if let Some((answer, question)) = self.answer(message).await? {
+            data.in_reply_to = Some(question);
+            return self.push_message(Kind::MessageReceived, data, &answer, told).await;
         }
         self.push_message(Kind::MessageReceived, data, message, told).await
     }
@@ -219,7 +228,7 @@ impl<'a> Drafting<'a> {
     }
 
     /// Something that a person did.
-    async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
+    pub(super) async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
         let attribution = self.attribution(&[sender]).await?;
         Ok(by_contact(self.scene.channel, &attribution, sender.clone(), at, self.scene.now))
     }
@@ -288,7 +297,13 @@ impl<'a> Drafting<'a> {
         }
     }
 
-    fn push_detail(&mut self, kind: Kind, mut data: Interaction, id: Option<&str>, detail: Value) -> Drafted {
+    pub(super) fn push_detail(
+        &mut self,
+        kind: Kind,
+        mut data: Interaction,
+        id: Option<&str>,
+        detail: Value,
+    ) -> Drafted {
         data.detail = Some(detail);
         self.push(kind, data, id);
         Ok(())

@@ -31,16 +31,16 @@ impl Accept {
     /// If the store cannot be read.
     pub async fn parting(&self, event: &Event) -> Result<Parting, StoreError> {
         let state = self.message(event.id).await?;
-        let Some(channel) = event.data.channel.as_ref().map(|channel| &channel.name) else {
-            return Ok(Parting::default());
-        };
-        let mut names = event.data.external_ids.clone();
-        names.extend(state.iter().flat_map(|state| state.external_ids.iter().cloned()));
-        let mut entries: Vec<Key> =
-            names.iter().flat_map(|id| [external_key(channel, id), name_key(channel, id)]).collect();
-        entries.extend(state.iter().map(|state| MessageState::key(state.id)));
+        let channel = event.data.channel.as_ref().map(|channel| channel.name.as_str());
+        let told = event.data.external_ids.iter().filter_map(|id| Some((channel?, id)));
+        let ways = state.iter().flat_map(|state| &state.ways);
+        let learnt = ways.flat_map(|way| way.external_ids.iter().map(|id| (way.channel.name.as_str(), id)));
+        let names: Vec<_> = told.chain(learnt).collect();
+        let pointers = names.iter().flat_map(|(channel, id)| [external_key(channel, id), name_key(channel, id)]);
+        let entries = pointers.chain(state.iter().map(|state| MessageState::key(state.id))).collect();
         let end = Time::now().plus(LATE);
-        let late = names.iter().map(|id| Write::put(late_key(channel, id), Vec::new()).expiring(end)).collect();
+        let late =
+            names.iter().map(|(channel, id)| Write::put(late_key(channel, id), Vec::new()).expiring(end)).collect();
         Ok(Parting { entries, late, was_sent: state.is_some() })
     }
 

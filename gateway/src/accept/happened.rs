@@ -113,6 +113,7 @@ impl Accept {
         for one in all {
             drafting.add(one).await?;
         }
+        drafting.finish().await?;
         Ok(drafting)
     }
 

@@ -5,12 +5,15 @@
 mod drafting;
 mod envelope;
 mod erased;
+mod fallback;
 mod happened;
 mod loops;
 mod messages;
 mod people;
 mod status;
 mod submit;
+mod ways;
+mod will;
 
 use std::sync::Arc;
 
@@ -20,12 +23,16 @@ use uuid::Uuid;
 pub use envelope::{Trace, channel_lane};
 pub use erased::Parting;
 pub use happened::{Accepted, Told};
-pub use messages::MessageState;
+pub use loops::LOOPS;
+pub use messages::{MessageState, Step};
 pub use people::{PeopleError, Whom};
-pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
+pub use status::Report;
+pub use submit::{Addressed, Chosen, Idempotency, Submission, SubmitError, Submitted, target};
+pub use ways::{Fallback, Way};
+pub use will::Will;
 
 use crate::config::Loops;
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::store::{Retention, Store, StoreError};
 
@@ -36,6 +43,7 @@ const ROUNDS_MAX: usize = 32;
 pub struct Accept {
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
+    consents: Arc<Consents>,
     media: Arc<Media>,
     schema_url: String,
     retention: Retention,
@@ -47,13 +55,14 @@ impl Accept {
     pub fn new(
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
+        consents: Arc<Consents>,
         media: Arc<Media>,
         public_url: &str,
         retention: Retention,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
-        Self { store, directory, media, schema_url, retention, loops }
+        Self { store, directory, consents, media, schema_url, retention, loops }
     }
 
     /// With bounds for what no person writes.

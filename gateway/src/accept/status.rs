@@ -2,31 +2,46 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::envelope::{blank, event};
-use super::messages::MessageState;
+use super::fallback::due_write;
+use super::messages::{MessageState, Turn};
 use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
-    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Identity, Interaction, Kind, Reason, Status,
+    Author, AuthorKind, ChannelRef, ConversationRef, Direction, Identity, Interaction, Kind, Loss, Reason, Status,
     StatusChange, Time,
 };
-use crate::plugin::exchange::{Receipt, StatusReport};
+use crate::plugin::exchange::StatusReport;
 use crate::store::{Appended, Batch, DedupeKey, NewEvent, StoreError, Write};
 
+/// A turn of a message, and what made it.
+pub(super) struct Turned<'a> {
+    pub(super) index: usize,
+    pub(super) turn: Turn,
+    pub(super) change: &'a StatusChange,
+    pub(super) external: Option<&'a str>,
+}
+
+/// What a channel made of a message.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub external_ids: Vec<String>,
+    /// Further names by which later reports may call it.
+    pub names: Vec<String>,
+    pub change: StatusChange,
+    /// What the channel could not carry, where it was sent.
+    pub loss: Option<Vec<Loss>>,
+}
+
 impl Accept {
-    /// Notes what a channel made of a message: the provider's ids and how far it is.
+    /// Notes what a channel made of a message: the provider's ids and how far it is. Tells whether the message goes on by
+    /// another channel because of it.
     ///
     /// # Errors
     /// As the store's commit.
-    pub async fn sent(
-        &self,
-        channel: &ChannelRef,
-        id: Uuid,
-        receipt: &Receipt,
-        change: StatusChange,
-    ) -> Result<(), StoreError> {
+    pub async fn sent(&self, channel: &str, id: Uuid, report: &Report) -> Result<bool, StoreError> {
         let trace = Trace::from_header(None);
         let mut rounds = Rounds::default();
         loop {
-            match self.note_sent(channel, id, receipt, &change, &trace).await {
+            match self.note_sent(channel, id, report, &trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return decided,
             }
@@ -51,46 +66,76 @@ impl Accept {
     /// As the store's commit.
     pub async fn recipient_refused(
         &self,
-        channel: &ChannelRef,
+        channel: &str,
         id: Uuid,
         to: Identity,
         reason: Reason,
     ) -> Result<(), StoreError> {
-        let Some(state) = self.message(id).await? else { return Ok(()) };
+        let Some(mut told) = self.message(id).await? else { return Ok(()) };
+        let Some(index) = told.way_by(channel) else { return Ok(()) };
+        let dedupe = DedupeKey::of(&[channel, "refused", &id.to_string(), &to.value]);
+        (told.ways[index].to, told.status) = (to, Status::Failed);
         let change = StatusChange::failed(reason);
-        let told = MessageState { to: to.clone(), status: Status::Failed, ..state };
-        let mut event = self.status_event(channel, &told, &change, &Trace::from_header(None), None).await?;
-        event.dedupe = Some(DedupeKey::of(&[&channel.name, "refused", &id.to_string(), &to.value]));
+        let mut event = self.status_event(&told, index, &change, &Trace::from_header(None), None, None).await?;
+        event.dedupe = Some(dedupe);
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
-    async fn note_sent(
+    async fn note_sent(&self, channel: &str, id: Uuid, report: &Report, trace: &Trace) -> Result<bool, StoreError> {
+        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
+        let Some(index) = state.way_by(channel) else { return Ok(false) };
+        let mut batch = Batch::default();
+        let way = &mut state.ways[index];
+        for external in report.external_ids.iter().filter(|external| !external.is_empty()) {
+            if !way.external_ids.contains(external) {
+                way.external_ids.push(external.clone());
+            }
+            batch.writes.push(self.external_write(channel, external, id));
+        }
+        let names = report.names.iter().map(|name| Write::put(name_key(channel, name), id_value(id)));
+        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention.of(channel)))));
+        way.loss = report.loss.clone().unwrap_or(std::mem::take(&mut way.loss));
+        if !report.change.status.is_failure() {
+            state.revive(index);
+        }
+        let turn = state.advance(index, None, &report.change, Time::now());
+        self.turned(&mut batch, &state, Turned { index, turn, change: &report.change, external: None }, trace).await?;
+        batch.writes.push(self.state_write(&state, Some(&entry)));
+        self.store.commit(batch).await?;
+        Ok(turn == Turn::GoesOn)
+    }
+
+    /// The events of a turn, and the clock of the way that it led to.
+    pub(super) async fn turned(
         &self,
-        channel: &ChannelRef,
-        id: Uuid,
-        receipt: &Receipt,
-        change: &StatusChange,
+        batch: &mut Batch,
+        state: &MessageState,
+        turned: Turned<'_>,
         trace: &Trace,
     ) -> Result<(), StoreError> {
-        let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(()) };
-        let mut batch = Batch::default();
-        for external in receipt.external_ids.iter().filter(|external| !external.is_empty()) {
-            if !state.external_ids.contains(external) {
-                state.external_ids.push(external.clone());
-            }
-            batch.writes.push(self.external_write(&channel.name, external, id));
+        let Turned { index, turn, change, external } = turned;
+        if turn != Turn::Nothing {
+            batch.events.push(self.status_event(state, index, change, trace, external, None).await?);
         }
-        let names = receipt.names.iter().map(|name| Write::put(name_key(&channel.name, name), id_value(id)));
-        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention.of(&channel.name)))));
-        if state.status == Status::Failed && change.status != Status::Failed {
-            // Somebody retried what had been given up: its life begins again.
-            state.status = Status::Queued;
+        if turn == Turn::GoesOn {
+            self.going_on(batch, state, trace).await?;
         }
-        if state.advance(None, change) {
-            batch.events.push(self.status_event(channel, &state, change, trace, None).await?);
-        }
-        batch.writes.push(self.state_write(&state, Some(&entry)));
-        self.store.commit(batch).await.map(drop)
+        Ok(())
+    }
+
+    /// The last way begins: the event is what its channel sends.
+    pub(super) async fn going_on(
+        &self,
+        batch: &mut Batch,
+        state: &MessageState,
+        trace: &Trace,
+    ) -> Result<(), StoreError> {
+        let index = state.ways.len() - 1;
+        let target = super::target(&state.ways[index].channel.name);
+        let change = StatusChange { status: Status::Queued, at: Time::now(), reason: None };
+        batch.events.push(self.status_event(state, index, &change, trace, None, Some(target)).await?);
+        batch.writes.extend(due_write(state));
+        Ok(())
     }
 
     /// Takes a provider's receipt. Tells whether it was news.
@@ -111,30 +156,28 @@ impl Accept {
             return self.unmatched(channel, report, &change, trace, now).await;
         };
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
-        if state.channel != channel.name {
-            return Ok(false);
-        }
-        let mut writes = Vec::new();
+        let Some(index) = state.way_by(&channel.name) else { return Ok(false) };
+        let mut batch = Batch::default();
+        let way = &mut state.ways[index];
         // Found by a further name, a message is meant as a whole.
         let is_name = report.message_id.is_none();
-        let named = report.external_id.as_ref().filter(|external| state.external_ids.contains(external) || !is_name);
-        if let Some(external) = named.filter(|external| !state.external_ids.contains(external)) {
+        let named = report.external_id.as_ref().filter(|external| way.external_ids.contains(external) || !is_name);
+        if let Some(external) = named.filter(|external| !way.external_ids.contains(external)) {
             // The receipt was faster than the answer to the request that sent it.
-            state.external_ids.push(external.clone());
-            writes.push(self.external_write(&channel.name, external, id));
+            way.external_ids.push(external.clone());
+            batch.writes.push(self.external_write(&channel.name, external, id));
         }
-        let pieces = state.pieces.clone();
-        let is_news = state.advance(named.map(String::as_str), &change);
-        if !is_news && writes.is_empty() && pieces == state.pieces {
+        let pieces = way.pieces.clone();
+        let external = named.map(String::as_str);
+        let turn = state.advance(index, external, &change, now);
+        if turn == Turn::Nothing && batch.writes.is_empty() && pieces == state.ways[index].pieces {
             return Ok(false);
         }
-        let mut events = Vec::new();
-        if is_news {
-            events.push(self.status_event(channel, &state, &change, trace, report.external_id.as_deref()).await?);
-        }
-        writes.push(self.state_write(&state, Some(&entry)));
-        self.store.commit(Batch { events, writes, ..Batch::default() }).await?;
-        Ok(is_news)
+        let turned = Turned { index, turn, change: &change, external: report.external_id.as_deref() };
+        self.turned(&mut batch, &state, turned, trace).await?;
+        batch.writes.push(self.state_write(&state, Some(&entry)));
+        self.store.commit(batch).await?;
+        Ok(turn != Turn::Nothing)
     }
 
     async fn message_of_report(&self, channel: &str, report: &StatusReport) -> Result<Option<Uuid>, StoreError> {
@@ -175,26 +218,29 @@ impl Accept {
         Ok(matches!(committed.events.first(), Some(Appended::New { .. })))
     }
 
+    /// `target`: who must do something because of it.
     async fn status_event(
         &self,
-        channel: &ChannelRef,
         state: &MessageState,
+        index: usize,
         change: &StatusChange,
         trace: &Trace,
         external: Option<&str>,
+        target: Option<String>,
     ) -> Result<NewEvent, StoreError> {
-        let now = Time::now();
-        let mut data = blank(Some(channel), Direction::Outbound, change.at, now);
+        let (way, now) = (&state.ways[index], Time::now());
+        let mut data = blank(Some(&way.channel), Direction::Outbound, change.at, now);
         let known = self.directory.person(state.contact).await?;
         data.contact = known.as_ref().map(|known| known.contact.to_ref());
         data.conversation = known
             .and_then(|known| known.conversation(state.conversation).map(|conversation| conversation.to_ref(false)))
-            .or_else(|| Some(past(state, channel)));
+            .or_else(|| Some(past(state)));
         data.author = Author { kind: AuthorKind::System, name: None };
-        data.to = vec![state.to.clone()];
-        data.external_ids = external.map_or_else(|| state.external_ids.clone(), |external| vec![external.to_owned()]);
+        data.to = vec![way.to.clone()];
+        data.external_ids = external.map_or_else(|| way.external_ids.clone(), |external| vec![external.to_owned()]);
+        data.detail = Some(way.told());
         fill(&mut data, Some(state.id), &StatusChange { status: state.status, ..change.clone() });
-        Ok(event(Kind::MessageStatus, Some(state.contact), data, &self.schema_url, trace, None, None))
+        Ok(event(Kind::MessageStatus, Some(state.contact), data, &self.schema_url, trace, None, target))
     }
 
     pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
@@ -209,14 +255,16 @@ impl Accept {
 
     /// What became of a message goes with the message itself.
     fn end_of(&self, state: &MessageState) -> Time {
-        let submitted = state.history.first().map_or_else(Time::now, |change| change.at);
-        submitted.plus(self.retention.of(&state.channel))
+        let submitted = state.ways.first().map_or_else(Time::now, |way| way.began_at);
+        let channels = state.ways.iter().map(|way| self.retention.of(&way.channel.name));
+        submitted.plus(channels.max().unwrap_or(self.retention.rest))
     }
 }
 
 /// A conversation that is no longer its contact's newest.
-fn past(state: &MessageState, channel: &ChannelRef) -> ConversationRef {
-    ConversationRef { id: state.conversation, new: false, channels: vec![channel.name.clone()], control: None }
+fn past(state: &MessageState) -> ConversationRef {
+    let channels = state.ways.iter().map(|way| way.channel.name.clone()).collect();
+    ConversationRef { id: state.conversation, new: false, channels, control: None }
 }
 
 fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
@@ -224,6 +272,13 @@ fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
     data.status = Some(change.status);
     data.is_final = Some(change.status.is_final());
     data.reason.clone_from(&change.reason);
+}
+
+/// A change and no more.
+impl From<StatusChange> for Report {
+    fn from(change: StatusChange) -> Self {
+        Self { external_ids: Vec::new(), names: Vec::new(), change, loss: None }
+    }
 }
 
 /// A change without a reason.

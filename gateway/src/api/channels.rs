@@ -52,7 +52,7 @@ fn shown(api: &Api, channel: &Channel) -> Shown {
         medium: bound.as_ref().map(|bound| bound.reference.medium.clone()),
         adapter: channel.config.adapter.clone(),
         plugin: plugin.map(version),
-        capabilities: plugin.map(|plugin| json!(plugin.manifest().capabilities)),
+        capabilities: bound.as_ref().map(|bound| json!(bound.abilities)),
         state: channel.state(),
         counts: counts(&channel.counters),
         sockets: api.edge.hub.count(&channel.name),

@@ -2,12 +2,13 @@
 //!
 //! Knows HTTP and the other rooms' doors; neither SQL nor plugins' wire types.
 
-mod abilities;
 mod answer;
 mod attachments;
 mod auth;
 mod backends;
 mod channels;
+mod choice;
+mod consent;
 mod contacts;
 mod conversations;
 mod dead_letters;
@@ -24,7 +25,9 @@ mod media;
 mod messages;
 mod metrics;
 mod outgoing;
+mod preferences;
 mod recipient;
+mod refusals;
 mod signals;
 mod timeline;
 
@@ -40,9 +43,10 @@ use tokio_util::sync::CancellationToken;
 pub use auth::Keys;
 
 use crate::config::Scope;
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
+use crate::outbound::Permits;
 use crate::privacy::Eraser;
 use crate::store::Store;
 
@@ -51,6 +55,8 @@ pub struct Api {
     pub keys: Keys,
     pub store: Arc<dyn Store>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     /// Channels, media, quarantine, and the way into the log.
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
@@ -110,6 +116,8 @@ fn for_contacts() -> Routes {
         .route("/v1/contacts/{id}/timeline", get(timeline::show))
         .route("/v1/contacts/{id}/link", post(links::link))
         .route("/v1/contacts/{id}/unlink", post(links::unlink))
+        .route("/v1/contacts/{id}/preferences", get(preferences::show).put(preferences::keep))
+        .route("/v1/contacts/{id}/consent", get(consent::show).put(consent::decide))
         .route("/v1/conversations/{id}", get(conversations::show))
         .route("/v1/conversations/{id}/close", post(conversations::close))
         .route("/v1/conversations/{id}/reopen", post(conversations::reopen))

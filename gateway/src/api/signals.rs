@@ -87,7 +87,7 @@ async fn show(api: &Api, heard: Heard, signal: Signal) -> Answer {
 }
 
 fn check_ability(bound: &Bound, signal: &Signal) -> Result<(), Problem> {
-    let Capabilities { typing, read_marks, .. } = bound.plugin.manifest().capabilities;
+    let Capabilities { typing, read_marks, .. } = bound.abilities;
     let (able, ability) = match signal {
         Signal::Typing(_) => (typing, "typing"),
         Signal::Read(_) => (read_marks, "read_marks"),

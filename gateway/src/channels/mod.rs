@@ -21,7 +21,7 @@ pub use state::{ChannelState, Counters, Leg, StateInfo};
 use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::ChannelRef;
 use crate::mail;
-use crate::plugin::{self, Binding, Plugin, Plugins};
+use crate::plugin::{self, Binding, Capabilities, Plugin, Plugins};
 use state::StateCell;
 pub(crate) use state::{count, count_by};
 
@@ -43,6 +43,8 @@ pub struct Bound {
     pub plugin: Arc<Plugin>,
     pub binding: Arc<Binding>,
     pub reference: ChannelRef,
+    /// With the medium that the settings chose.
+    pub abilities: Capabilities,
 }
 
 /// All channels.
@@ -114,7 +116,9 @@ impl Channels {
             medium: binding.medium.clone(),
             adapter: channel.config.adapter.clone(),
         };
-        Bound { plugin, binding: Arc::new(binding), reference }
+        let manifest = plugin.manifest();
+        let abilities = manifest.abilities(&manifest.with_defaults(&channel.config.settings)).clone();
+        Bound { plugin, binding: Arc::new(binding), reference, abilities }
     }
 }
 

@@ -10,10 +10,10 @@ use super::Hub;
 use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
 use crate::egress::{TokenError, Tokens};
-use crate::interaction::{Identity, MediaKind, Time};
+use crate::interaction::{Event, Identity, Kind, MediaKind, Time};
 use crate::media::{Announced, Media, Source};
 use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
-use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Store, StoreError, Write};
+use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Record, Store, StoreError, Write};
 
 const KEY_MAX: usize = 256;
 const PAGE: usize = 500;
@@ -248,7 +248,24 @@ impl GatewayServices {
             }
             Some(Err(error)) => return Err(error),
         };
-        Ok(records.iter().map(|record| self.media.render(record)).collect())
+        let mut bodies = Vec::with_capacity(records.len());
+        for record in &records {
+            bodies.push(self.told(record).await?);
+        }
+        Ok(bodies)
+    }
+
+    /// A message that came to the channel after another one is told as it was submitted.
+    async fn told(&self, record: &Record) -> Result<Bytes, StoreError> {
+        if record.kind != Kind::MessageStatus || record.target.is_none() {
+            return Ok(self.media.render(record));
+        }
+        let message = serde_json::from_slice::<Event>(&record.body).ok().and_then(|event| event.data.message_id);
+        let submitted = match message {
+            Some(id) => self.store.find(id).await?,
+            None => None,
+        };
+        Ok(submitted.map_or_else(|| self.media.render(record), |submitted| self.media.render(&submitted)))
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::keywords::{START, STOP};
 use super::read::Section;
 use super::units::show_duration;
 use super::{
-    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Grouping, Limits, Loops, Mail, Media,
-    OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, credentials, names,
+    ApiKey, Backend, Channel, Config, Consent, Conversations, Delivery, Engine, Grants, Grouping, Limits, Loops, Mail,
+    Marketing, Media, OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, credentials, names,
 };
 use crate::interaction::Country;
 
@@ -43,6 +44,7 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         server: root.table("server", server),
         plugins: root.table("plugins", plugins),
         conversations,
+        consent: root.table("consent", consent),
         media: root.table("media", media),
         mail: root.table("mail", mail),
         loops: root.table("loops", loops),
@@ -157,6 +159,16 @@ fn conversations(section: &Section<'_>, backends: &Backends<'_>) -> Conversation
     }
 }
 
+fn consent(section: &Section<'_>) -> Consent {
+    let words = |key, default: &[&str]| {
+        let typed = section.texts(key, 0..=500, names::keyword);
+        typed.unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
+    };
+    let rules = [("opt-out", Marketing::OptOut), ("opt-in", Marketing::OptIn)];
+    let marketing = section.text("marketing", |text| choice(text, &rules)).unwrap_or(Marketing::OptOut);
+    Consent { stop: words("stop", &STOP), start: words("start", &START), marketing }
+}
+
 fn media(section: &Section<'_>) -> Media {
     Media {
         bytes_max: section.size("bytes_max", 25 * MIB, KIB..=GIB) as u64,
@@ -251,8 +263,20 @@ fn channel(section: &Section<'_>, rules: &Keeping) -> Option<Channel> {
         .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
+    let keywords = section.table("consent", |section| section.optional_flag("keywords"));
     let retention = retention(section, rules);
-    Some(Channel { adapter: adapter?, country, settings, secrets, oauth, grants, on_uncertain, concurrency, retention })
+    Some(Channel {
+        adapter: adapter?,
+        country,
+        settings,
+        secrets,
+        oauth,
+        grants,
+        on_uncertain,
+        concurrency,
+        keywords,
+        retention,
+    })
 }
 
 fn country(text: &str) -> Result<Country, String> {

@@ -18,6 +18,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub plugins: Plugins,
     pub conversations: Conversations,
+    pub consent: Consent,
     pub media: Media,
     pub mail: Mail,
     pub loops: Loops,
@@ -131,6 +132,26 @@ pub enum Grouping {
     Channel,
 }
 
+/// `[consent]`
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// `stop`: texts with which a person refuses messages, instead of the words that the gateway knows.
+    pub stop: Vec<String>,
+    /// `start`: texts with which a person allows them again.
+    pub start: Vec<String>,
+    /// `marketing`: Default `opt-out`.
+    pub marketing: Marketing,
+}
+
+/// Who may be sent marketing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marketing {
+    /// Who did not refuse it.
+    OptOut,
+    /// Who allowed it.
+    OptIn,
+}
+
 /// `[media]`
 #[derive(Clone, Debug)]
 pub struct Media {
@@ -235,6 +256,8 @@ pub struct Channel {
     pub concurrency: usize,
     /// `retention`: interactions of this channel older than this are removed. Default: the store's.
     pub retention: Duration,
+    /// `consent.keywords`: whether words such as STOP count. Default: where the medium is `sms`.
+    pub keywords: Option<bool>,
 }
 
 impl Channel {
@@ -250,6 +273,7 @@ impl Channel {
             on_uncertain: OnUncertain::Resend,
             concurrency: 8,
             retention: Duration::from_secs(90 * 86_400),
+            keywords: None,
         }
     }
 }

@@ -40,13 +40,18 @@ impl<'a> Section<'a> {
 
     /// True or false.
     pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+        self.optional_flag(key).unwrap_or(default)
+    }
+
+    /// True or false, where it was typed.
+    pub(super) fn optional_flag(&self, key: &'static str) -> Option<bool> {
         self.document(key, None);
-        let Some(typed) = self.typed(key) else { return default };
+        let typed = self.typed(key)?;
         let flag = typed.value.get_ref().as_bool();
         if flag.is_none() {
             self.refuse_value(&typed, "must be true or false");
         }
-        flag.unwrap_or(default)
+        flag
     }
 
     /// A whole number.

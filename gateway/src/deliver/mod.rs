@@ -14,6 +14,7 @@ mod lane;
 mod lanes;
 mod letter;
 mod living;
+mod preparing;
 mod record_keeping;
 mod schedule;
 mod settle;

@@ -8,6 +8,7 @@ mod identity;
 mod part;
 mod status;
 mod time;
+mod way;
 
 pub use country::Country;
 pub use event::{
@@ -17,3 +18,4 @@ pub use identity::{Identity, InvalidIdentity};
 pub use part::{ChoiceOption, ChoicesStyle, MediaKind, Part};
 pub use status::{Reason, ReasonCode, Status, StatusChange};
 pub use time::Time;
+pub use way::{Category, Loss, PassedOver, Trigger, Why};

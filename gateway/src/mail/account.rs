@@ -36,7 +36,8 @@ pub enum Tls {
     #[default]
     Implicit,
     /// Before anybody logs in.
-    StartTls,
+    #[serde(rename = "starttls")]
+    Upgraded,
     /// Not at all.
     None,
 }
@@ -139,7 +140,7 @@ impl TypedServer {
     fn server(self, [implicit, starttls, none]: [u16; 3], address: Option<&str>) -> Server {
         let usual = match self.tls {
             Tls::Implicit => implicit,
-            Tls::StartTls => starttls,
+            Tls::Upgraded => starttls,
             Tls::None => none,
         };
         let port = self.port.unwrap_or(usual);

@@ -131,7 +131,7 @@ impl Post {
         let connecting =
             AsyncSmtpConnection::connect_tokio1(address, Some(COMMAND_MAX), &self.hello, from_the_start, None);
         let mut connection = within(COMMAND_MAX, Stage::Hello, connecting).await?;
-        if self.server.tls == Tls::StartTls {
+        if self.server.tls == Tls::Upgraded {
             if !connection.can_starttls() {
                 return Err(unsupported("the mail server offers no STARTTLS: try smtp.tls = \"implicit\""));
             }

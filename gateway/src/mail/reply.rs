@@ -81,12 +81,13 @@ fn answered(stage: Stage, code: u16, text: &str) -> Fault {
 
 /// The enhanced code decides where there is one; some of its kinds weigh more than the first digit.
 fn meaning(stage: Stage, code: u16, enhanced: Option<Enhanced>) -> (FaultKind, ReasonCode) {
+    if matches!(code, 530 | 534 | 535 | 538) || stage == Stage::LogIn && code >= 500 {
+        return (FaultKind::Unauthorized, ReasonCode::Credentials);
+    }
     if let Some(known) = enhanced.and_then(|enhanced| by_enhanced(stage, enhanced)) {
         return known;
     }
     match (stage, code) {
-        (_, 530 | 534 | 535 | 538) => (FaultKind::Unauthorized, ReasonCode::Credentials),
-        (Stage::LogIn, 500..) => (FaultKind::Unauthorized, ReasonCode::Credentials),
         (Stage::Recipient, 400..=499) => (FaultKind::Unavailable, ReasonCode::Unreachable),
         (_, 400..=499) => (FaultKind::Unavailable, ReasonCode::ProviderError),
         (Stage::Recipient, 550 | 551 | 553) => (FaultKind::NotFound, ReasonCode::InvalidRecipient),
@@ -108,6 +109,7 @@ fn by_enhanced(stage: Stage, (class, subject, detail): Enhanced) -> Option<(Faul
         (5, 4, 7) => (Rejected, ReasonCode::Expired),
         (5, 4, _) => (Rejected, ReasonCode::Unreachable),
         (5, 6, _) => (Unsupported, ReasonCode::Unsupported),
+        (5, 3 | 5 | 7, _) => (Rejected, ReasonCode::Rejected),
         (4, 7, 28) | (4, 3, 2) => (RateLimited, ReasonCode::RateLimited),
         (4, ..) if stage == Stage::Recipient => (Unavailable, ReasonCode::Unreachable),
         _ => return None,

@@ -59,7 +59,13 @@ type Answer<T> = Result<T, Broken>;
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
-        Self::Link(format!("the mailbox cannot be reached: {}", error.kind()))
+        let inner = error.get_ref();
+        Self::Link(match inner {
+            Some(inner) if inner.is::<rustls::Error>() => "there is no trusted connection to the mailbox".into(),
+            // Our own words.
+            Some(inner) if error.kind() == io::ErrorKind::Other => inner.to_string(),
+            _ => format!("the mailbox cannot be reached: {}", error.kind()),
+        })
     }
 }
 
@@ -84,15 +90,15 @@ pub(super) fn greet(fetching: &Fetching, scissors: &Scissors) -> Answer<(imap::C
     scissors.hold(&socket)?;
     let allowance = Allowance::default();
     allowance.set(ANSWER_MAX);
-    if server.tls == Tls::StartTls {
+    if server.tls == Tls::Upgraded {
         start_tls(&mut socket)?;
     }
     let stream = match server.tls {
-        Tls::Implicit | Tls::StartTls => Stream::protected(socket, server, allowance.clone())?,
+        Tls::Implicit | Tls::Upgraded => Stream::protected(socket, server, allowance.clone())?,
         Tls::None => Stream::plain(socket, allowance.clone()),
     };
     let mut client = imap::Client::new(stream);
-    if server.tls != Tls::StartTls {
+    if server.tls != Tls::Upgraded {
         client.read_greeting()?;
     }
     Ok((client, allowance))
@@ -236,6 +242,15 @@ impl Session {
             return Ok(());
         }
         self.allowance.set(ANSWER_MAX);
+        self.put(uids, after).map_err(|error| match error {
+            imap::Error::No(_) => {
+                Broken::Link("mails that were taken cannot be marked or moved: see imap.after".into())
+            }
+            error => error.into(),
+        })
+    }
+
+    fn put(&mut self, uids: &[u32], after: &After) -> imap::Result<()> {
         match after {
             After::Keep => {}
             After::Seen => drop(self.imap.uid_store(set(uids), "+FLAGS.SILENT (\\Seen)")?),

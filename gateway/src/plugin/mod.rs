@@ -17,6 +17,8 @@ mod state;
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
 pub use binding::{Binding, Checked, check, missing};
-pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
+pub use manifest::{
+    Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
+};
 pub use registry::{Plugin, Plugins, Refused, Tools};
 pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

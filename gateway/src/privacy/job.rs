@@ -60,6 +60,10 @@ pub struct Removed {
     pub plugin_values: u64,
     /// Remembered answers to sends.
     pub answers: u64,
+    /// What he allowed, refused and preferred.
+    pub consents: u64,
+    /// What was noted for an address for a while: lists that wait for an answer, counts against loops.
+    pub notes: u64,
 }
 
 /// A value of the table and its version.

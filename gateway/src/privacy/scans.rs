@@ -4,10 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Eraser;
+use super::{Eraser, Person};
 use super::job::{Job, Kept, Removed};
 use super::person::Needles;
+use crate::accept::LOOPS;
+use crate::customer::{Preferences, Subject};
 use crate::deliver::{DeadKind, DeadLetter};
+use crate::outbound::OpenList;
 use crate::store::{Batch, Entry, Key, Position, StoreError, Write};
 
 const PAGE: usize = 200;
@@ -19,7 +22,34 @@ impl Eraser {
         self.remove_unattributed(job, &needles).await?;
         self.remove_dead_letters(job, &needles).await?;
         self.remove_plugin_values(job, &needles).await?;
-        self.remove_answers(job).await
+        self.remove_answers(job).await?;
+        self.remove_wishes(job).await?;
+        self.remove_notes(job).await
+    }
+
+    async fn remove_wishes(&self, job: &mut Kept<Job>) -> Result<(), StoreError> {
+        let Person { members, identities } = job.value.person.clone();
+        let of_members = members.iter().flat_map(|id| [Subject::Contact(*id).key(), Preferences::key(*id)]);
+        let keys = of_members.chain(identities.iter().map(|identity| Subject::Address(identity).key()));
+        let mut writes = Vec::new();
+        for key in keys {
+            if self.store.get(&key).await?.is_some() {
+                writes.push(Write::delete(key));
+            }
+        }
+        let count = writes.len() as u64;
+        self.commit_step(job, Batch { writes, ..Batch::default() }, |removed| removed.consents += count).await
+    }
+
+    /// Kept by channel and address.
+    async fn remove_notes(&self, job: &mut Kept<Job>) -> Result<(), StoreError> {
+        let addresses: Vec<String> =
+            job.value.person.identities.iter().map(|identity| Key::of(&[&identity.address()]).0).collect();
+        let his = |key: &Key, _: &Entry| key.0.rsplit_once('/').is_some_and(|(_, last)| addresses.iter().any(|a| a == last));
+        for prefix in [OpenList::PREFIX, LOOPS] {
+            self.remove_entries(job, &Key::prefix(&[prefix]), &his, |removed| &mut removed.notes).await?;
+        }
+        Ok(())
     }
 
     async fn remove_unattributed(&self, job: &mut Kept<Job>, needles: &Needles) -> Result<(), StoreError> {

@@ -190,9 +190,25 @@ async fn every_kind_of_connection_reads_and_a_stranger_is_not_trusted() {
     let config = dovecot.channel(ConfigBuilder::new(), json!({ "port": stranger.ports().tls }));
     let gateway = Gateway::start(config).await;
     wait_until("no trust", &gateway.client(), &format!("/v1/channels/{CHANNEL}"), |channel| {
-        channel["why"].as_str().is_some_and(|why| why.contains("cannot be reached"))
+        channel["why"].as_str().is_some_and(|why| why.contains("no trusted connection"))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_server_that_sends_without_end_fills_no_memory() {
+    let port = super::flooding::start();
+    let dovecot = Dovecot::start();
+    let imap = json!({ "from": "all", "tls": "none", "port": port, "host": "localhost" });
+    let gateway = Gateway::start(dovecot.channel(ConfigBuilder::new(), imap)).await;
+    let before = gateway.resident_bytes();
+    wait_until("the flood", &gateway.client(), &format!("/v1/channels/{CHANNEL}"), |channel| {
+        channel["why"] == "the server sends more than was asked for"
+    })
+    .await;
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more");
+    assert!(!gateway.log.text().contains("panic"), "{}", gateway.log.text());
 }
 
 #[tokio::test]

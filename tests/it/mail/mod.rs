@@ -1,12 +1,16 @@
 //! Mailboxes: a real Dovecot and a real Postfix, each with a configuration and ports of its own.
 
+mod checking;
+#[path = "../../support/dovecot.rs"]
 mod dovecot;
 mod fetching;
+mod flooding;
 mod loops;
 mod oauth;
 mod postfix;
 mod sending;
 mod silent;
+mod threads;
 
 use serde_json::{Value, json};
 

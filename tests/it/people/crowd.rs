@@ -74,3 +74,36 @@ async fn two_long_histories_are_merged_and_separated() {
     assert_eq!(timeline(&client, &two, "").await, expected);
     assert_eq!(contact(&client, &two).await["contact_ids"], json!([two]));
 }
+
+/// Whatever is joined and separated while people write: each message stays with the contact whose address it came from, and
+/// who writes afterwards is who he is by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_come_and_go_while_people_write() {
+    const EACH: u64 = 60;
+    let (gateway, backend) = start().await;
+    let client = gateway.client();
+    SMS.sms("SM0", "+4930901820", "sms 0").send(&client).await.expect(200);
+    BOT.text(1, 501, "bot 0").send(&client).await.expect(200);
+    let (one, two) = (contact_of(&backend, "sms 0").await, contact_of(&backend, "bot 0").await);
+    let writing = async {
+        for n in 1..EACH {
+            SMS.sms(&format!("SM{n}"), "+4930901820", &format!("sms {n}")).send(&client).await.expect(200);
+            BOT.text(n + 1, 501, &format!("bot {n}")).send(&client).await.expect(200);
+        }
+    };
+    let linking = async {
+        for _ in 0..8 {
+            let joined = link(&client, &one, &two).await;
+            unlink(&client, &two, &joined["links"][0]["id"]).await;
+        }
+    };
+    tokio::join!(writing, linking);
+    let all = |name: &'static str| (0..EACH).rev().map(move |n| format!("{name} {n}")).collect::<Vec<_>>();
+    assert_eq!(timeline(&client, &one, "&type=message.received").await, all("sms"));
+    assert_eq!(timeline(&client, &two, "&type=message.received").await, all("bot"));
+    BOT.text(1000, 501, "apart").send(&client).await.expect(200);
+    assert_eq!(contact_of(&backend, "apart").await, two);
+    link(&client, &one, &two).await;
+    BOT.text(1001, 501, "joined").send(&client).await.expect(200);
+    assert_eq!(contact_of(&backend, "joined").await, one);
+}

@@ -6,9 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
+use super::aws::{self, Scope};
 use super::echo;
 use super::secrets::{SecretError, secret};
 use crate::egress::{self, Allowed, Received, TokenError};
+use crate::interaction::Time;
 use crate::plugin::state::CallState;
 
 const HEADERS_MAX: usize = 64;
@@ -71,6 +73,7 @@ pub(in crate::plugin) enum Credential {
     Header { name: String, prefix: String, slot: String },
     Query { name: String, prefix: String, slot: String },
     Basic { user: String, slot: String },
+    Aws { scope: Scope, slot: String },
     Path(String),
 }
 
@@ -78,7 +81,10 @@ impl Credential {
     fn slot(&self) -> &str {
         match self {
             Self::Bearer(slot) | Self::Path(slot) => slot,
-            Self::Header { slot, .. } | Self::Query { slot, .. } | Self::Basic { slot, .. } => slot,
+            Self::Header { slot, .. }
+            | Self::Query { slot, .. }
+            | Self::Basic { slot, .. }
+            | Self::Aws { slot, .. } => slot,
         }
     }
 }
@@ -162,7 +168,17 @@ pub(in crate::plugin) fn prepare(state: &CallState, request: GuestRequest) -> Re
     if url.origin() != template.origin() {
         return Err("a credential must not change the host".into());
     }
-    Ok(egress::Request { method, url, headers, body: request.body.unwrap_or_default().into() })
+    let body = request.body.unwrap_or_default();
+    for credential in &request.credentials {
+        if let Credential::Aws { scope, slot } = credential {
+            let secret = secret(state, slot).map_err(|error| slot_problem(slot, error))?.expose();
+            let signable = aws::Signable { method: &method, url: &url, headers: &headers, body: &body };
+            let (time, authorization) = aws::sign(&signable, scope, secret, state.clock.unwrap_or_else(Time::now));
+            insert(&mut headers, HeaderName::from_static("x-amz-date"), &time, slot)?;
+            insert(&mut headers, header::AUTHORIZATION, &authorization, slot)?;
+        }
+    }
+    Ok(egress::Request { method, url, headers, body: body.into() })
 }
 
 fn checked_method(text: &str) -> Result<Method, String> {
@@ -232,6 +248,8 @@ fn inject(state: &CallState, credential: &Credential, url: &mut String, headers:
             *url = parsed.into();
             Ok(())
         }
+        // Signs what the others made of the request.
+        Credential::Aws { .. } => Ok(()),
         Credential::Path(_) => {
             let place = format!("{{{slot}}}");
             if !url.contains(&place) {

@@ -69,6 +69,7 @@ impl From<host::secrets::Algorithm> for secrets_host::Algorithm {
             Algorithm::HmacSha256 => Self::HmacSha256,
             Algorithm::HmacSha512 => Self::HmacSha512,
             Algorithm::Ed25519 => Self::Ed25519,
+            Algorithm::EcdsaP256 => Self::EcdsaP256,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::interaction::{Country, Identity, Reason, ReasonCode, Status, Time};
 use crate::plugin::exchange::{
     Fault, FaultKind, Happening, Inbound, Outcome, Receipt, Reply, SessionState, StatusReport, Step,
 };
+use crate::plugin::host::aws::Scope;
 use crate::plugin::host::http::{Credential, GuestRequest};
 
 /// The rule that an answer breaks.
@@ -279,6 +280,10 @@ fn credential(credential: host::http::Credential) -> Credential {
         Guest::Path(slot) => Credential::Path(slot),
         Guest::Header(named) => Credential::Header { name: named.name, prefix: named.prefix, slot: named.slot },
         Guest::Query(named) => Credential::Query { name: named.name, prefix: named.prefix, slot: named.slot },
+        Guest::Aws(aws) => Credential::Aws {
+            scope: Scope { access_key_id: aws.access_key_id, region: aws.region, service: aws.service },
+            slot: aws.secret_access_key,
+        },
         Guest::Basic(basic) => Credential::Basic { user: basic.user, slot: basic.password },
     }
 }

@@ -1,3 +1,5 @@
+//! A real Dovecot with a configuration, ports and a certificate of its own.
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -6,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+/// How long anything may take that must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const USER: &str = "support";
 pub const PASSWORD: &str = "s3cret\"pass\\word";
