@@ -37,8 +37,11 @@ impl Preferences {
     /// As the store's commit.
     pub async fn keep(&self, store: &dyn Store, contact: Uuid) -> Result<(), StoreError> {
         let value = serde_json::to_vec(self).unwrap_or_else(|error| unreachable!("a list is JSON: {error}"));
-        let write =
-            if self.channels.is_empty() { Write::delete(Self::key(contact)) } else { Write::put(Self::key(contact), value) };
+        let write = if self.channels.is_empty() {
+            Write::delete(Self::key(contact))
+        } else {
+            Write::put(Self::key(contact), value)
+        };
         store.commit(Batch { writes: vec![write], ..Batch::default() }).await.map(drop)
     }
 }

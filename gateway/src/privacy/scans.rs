@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Eraser, Person};
 use super::job::{Job, Kept, Removed};
 use super::person::Needles;
+use super::{Eraser, Person};
 use crate::accept::LOOPS;
 use crate::customer::{Preferences, Subject};
 use crate::deliver::{DeadKind, DeadLetter};
@@ -45,7 +45,8 @@ impl Eraser {
     async fn remove_notes(&self, job: &mut Kept<Job>) -> Result<(), StoreError> {
         let addresses: Vec<String> =
             job.value.person.identities.iter().map(|identity| Key::of(&[&identity.address()]).0).collect();
-        let his = |key: &Key, _: &Entry| key.0.rsplit_once('/').is_some_and(|(_, last)| addresses.iter().any(|a| a == last));
+        let his =
+            |key: &Key, _: &Entry| key.0.rsplit_once('/').is_some_and(|(_, last)| addresses.iter().any(|a| a == last));
         for prefix in [OpenList::PREFIX, LOOPS] {
             self.remove_entries(job, &Key::prefix(&[prefix]), &his, |removed| &mut removed.notes).await?;
         }
