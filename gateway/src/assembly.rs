@@ -19,8 +19,8 @@ use crate::config::{Config, Problem, Secret};
 use crate::connectors::{self, Connector, Connectors, Lookups, Memory};
 use crate::customer::{Consents, Directory};
 use crate::deliver::{
-    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Shutdown, Story, Subscriber,
-    Target,
+    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Living, Shutdown, Story,
+    Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
 use crate::egress::{Egress, Tokens};
@@ -29,6 +29,7 @@ use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
 use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
+use crate::privacy::Eraser;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -51,6 +52,7 @@ pub struct Gateway {
     pub egress: Arc<Egress>,
     pub lookups: Arc<Lookups>,
     pub tokens: Arc<Tokens>,
+    pub eraser: Arc<Eraser>,
 }
 
 /// Why the gateway does not start.
@@ -85,8 +87,9 @@ impl Gateway {
     /// See [`StartError`].
     pub async fn assemble(config: Config, public_url: &Url, store: Arc<dyn Store>) -> Result<Self, StartError> {
         let base = public_url.as_str().trim_end_matches('/');
-        let retention = config.store.retention;
-        let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
+        let retention = config.retention();
+        let media =
+            Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention.clone()).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
         let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
@@ -105,7 +108,7 @@ impl Gateway {
         let channels = Channels::new(&config, public_url, kept_keys(&*store, "channel", config.channels.keys()).await?);
         let keys = kept_keys(&*store, "connector", config.connectors.keys()).await?;
         let connectors = Arc::new(Connectors::new(&config, public_url, keys));
-        let memory = Arc::new(Memory::new(store.clone(), retention));
+        let memory = Arc::new(Memory::new(store.clone(), config.store.retention));
         let lookups = Arc::new(Lookups::new(&connectors, directory.clone(), memory.clone()));
         let mut problems = channels.bind(&plugins);
         problems.extend(connectors.bind(&plugins));
@@ -125,7 +128,23 @@ impl Gateway {
         };
         let deliveries = Arc::new(Deliveries::default());
         let edge = Arc::new(edge);
-        Ok(Self { config, store, plugins, edge, directory, consents, permits, deliveries, egress, lookups, tokens })
+        let (accept, media) = (edge.accept.clone(), edge.media.clone());
+        let scrub_bytes_max = config.store.scrub_bytes_max;
+        let eraser = Arc::new(Eraser::new(store.clone(), accept, media, directory.clone(), scrub_bytes_max));
+        Ok(Self {
+            config,
+            store,
+            plugins,
+            edge,
+            directory,
+            consents,
+            permits,
+            deliveries,
+            egress,
+            lookups,
+            tokens,
+            eraser,
+        })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -145,6 +164,7 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        chores.spawn(self.eraser.clone().run());
         let accept = self.edge.accept.clone();
         chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
@@ -172,6 +192,7 @@ impl Gateway {
             dead_letters: DeadLetters::new(self.store.clone()),
             controllers: self.controllers(),
             stop: stop.clone(),
+            eraser: self.eraser.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
     }
@@ -346,6 +367,7 @@ impl Gateway {
         mark_uncertain: bool,
         target: Arc<dyn Target>,
     ) -> Subscriber {
+        let target = Arc::new(Living { store: self.store.clone(), target });
         Subscriber { name, stream, concurrency, retries: self.config.delivery.retries.clone(), mark_uncertain, target }
     }
 
@@ -429,7 +451,7 @@ async fn trim(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(TRIM_PERIOD).await;
         let now = Time::now();
-        match gateway.store.trim(now.minus(gateway.config.store.retention), now.minus(DEDUPE)).await {
+        match gateway.store.trim(&gateway.config.retention().horizon(now), now.minus(DEDUPE)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),

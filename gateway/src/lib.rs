@@ -19,4 +19,5 @@ pub mod mail;
 pub mod media;
 pub mod outbound;
 pub mod plugin;
+pub mod privacy;
 pub mod store;

@@ -19,6 +19,7 @@ mod mail;
 mod media;
 mod outbound;
 mod people;
+mod privacy;
 mod sending;
 mod support;
 mod tokens;

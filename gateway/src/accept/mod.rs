@@ -4,6 +4,7 @@
 
 mod drafting;
 mod envelope;
+mod erased;
 mod fallback;
 mod happened;
 mod loops;
@@ -20,7 +21,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use envelope::{Trace, channel_lane};
+pub use erased::Parting;
 pub use happened::{Accepted, Told};
+pub use loops::LOOPS;
 pub use messages::{MessageState, Step};
 pub use people::{PeopleError, Whom};
 pub use status::Report;
@@ -31,7 +34,7 @@ pub use will::Will;
 use crate::config::Loops;
 use crate::customer::{Consents, Directory};
 use crate::media::Media;
-use crate::store::{Store, StoreError};
+use crate::store::{Retention, Store, StoreError};
 
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
@@ -43,7 +46,7 @@ pub struct Accept {
     consents: Arc<Consents>,
     media: Arc<Media>,
     schema_url: String,
-    retention: std::time::Duration,
+    retention: Retention,
     loops: Loops,
 }
 
@@ -55,7 +58,7 @@ impl Accept {
         consents: Arc<Consents>,
         media: Arc<Media>,
         public_url: &str,
-        retention: std::time::Duration,
+        retention: Retention,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };

@@ -14,7 +14,9 @@ mod contacts;
 mod conversations;
 mod dead_letters;
 mod documents;
+mod erasure;
 mod events;
+mod export;
 mod health;
 mod input;
 mod interactions;
@@ -46,6 +48,7 @@ use crate::customer::{Consents, Directory};
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
 use crate::outbound::Permits;
+use crate::privacy::Eraser;
 use crate::store::Store;
 
 /// What the API works with.
@@ -63,6 +66,7 @@ pub struct Api {
     pub controllers: Vec<String>,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,
+    pub eraser: Arc<Eraser>,
 }
 
 type Routes = Router<Arc<Api>>;
@@ -110,7 +114,8 @@ fn for_messages() -> Routes {
 fn for_contacts() -> Routes {
     Router::new()
         .route("/v1/contacts", get(contacts::find))
-        .route("/v1/contacts/{id}", get(contacts::show))
+        .route("/v1/contacts/{id}", get(contacts::show).delete(erasure::erase))
+        .route("/v1/contacts/{id}/export", get(export::export))
         .route("/v1/contacts/{id}/timeline", get(timeline::show))
         .route("/v1/contacts/{id}/link", post(links::link))
         .route("/v1/contacts/{id}/unlink", post(links::unlink))

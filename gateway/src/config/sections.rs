@@ -20,6 +20,7 @@ use crate::interaction::Country;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
 
 /// Pauses between the attempts of a delivery, in seconds: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
 const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
@@ -32,6 +33,8 @@ pub(super) fn config(root: &Section<'_>) -> Config {
     root.refuse("processors", "processors are not in this version: remove the section");
     root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
+    let delivery = root.table("delivery", |section| delivery(section, store.retention));
+    let rules = Keeping { retention: store.retention, retries: delivery.retries.iter().sum() };
     let backends = root.named("backends", names::name, backend);
     let known = Backends { typed: root.names_below("backends"), read: &backends };
     let conversations = root.table("conversations", |section| conversations(section, &known));
@@ -44,11 +47,11 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         media: root.table("media", media),
         mail: root.table("mail", mail),
         loops: root.table("loops", loops),
-        delivery: root.table("delivery", |section| delivery(section, store.retention)),
         api_keys,
         backends,
-        channels: root.named("channels", names::name, channel),
+        channels: root.named("channels", names::name, |section| channel(section, &rules)),
         connectors: root.named("connectors", names::name, connectors::connector),
+        delivery,
         store,
     }
 }
@@ -108,6 +111,7 @@ fn store(section: &Section<'_>) -> StoreConfig {
         engine: section.text("engine", engine).unwrap_or(Engine::Sqlite),
         path: path(section, "path", "data"),
         retention: section.duration("retention", days(90), days(7)..=days(3650)),
+        scrub_bytes_max: section.size("scrub_bytes_max", 2 * GIB, 0..=TIB) as u64,
     }
 }
 
@@ -242,7 +246,13 @@ fn backend(section: &Section<'_>) -> Option<Backend> {
     Some(Backend { url: url?, secret: secret?, timeout, concurrency, history, receives, listen })
 }
 
-fn channel(section: &Section<'_>) -> Option<Channel> {
+/// What bounds how long a channel's interactions are kept.
+struct Keeping {
+    retention: Duration,
+    retries: Duration,
+}
+
+fn channel(section: &Section<'_>, rules: &Keeping) -> Option<Channel> {
     section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
     let adapter = section.text("adapter", names::name);
     let country = section.text("country", country);
@@ -254,11 +264,33 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
     let keywords = section.table("consent", |section| section.optional_flag("keywords"));
-    Some(Channel { adapter: adapter?, country, settings, secrets, oauth, grants, on_uncertain, concurrency, keywords })
+    let retention = retention(section, rules);
+    Some(Channel {
+        adapter: adapter?,
+        country,
+        settings,
+        secrets,
+        oauth,
+        grants,
+        on_uncertain,
+        concurrency,
+        keywords,
+        retention,
+    })
 }
 
 fn country(text: &str) -> Result<Country, String> {
     Country::parse(text).ok_or_else(|| "must be a country of ISO 3166-1 in two capital letters, such as \"DE\"".into())
+}
+
+/// What still waits for a backend must not be removed under it.
+fn retention(section: &Section<'_>, rules: &Keeping) -> Duration {
+    let retention = section.duration("retention", rules.retention, hours(1)..=days(3650));
+    if retention <= rules.retries && retention != rules.retention {
+        let retries = show_duration(rules.retries);
+        section.problem("retention", &format!("must be longer than all delivery.retries together ({retries})"));
+    }
+    retention
 }
 
 pub(super) fn grants(section: &Section<'_>) -> Grants {

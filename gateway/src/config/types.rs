@@ -9,6 +9,7 @@ use url::Url;
 
 use super::Secret;
 use crate::interaction::Country;
+use crate::store::Retention;
 
 /// The configuration, checked: no later code meets a value that breaks a rule.
 #[derive(Clone, Debug)]
@@ -26,6 +27,14 @@ pub struct Config {
     pub backends: BTreeMap<String, Backend>,
     pub channels: BTreeMap<String, Channel>,
     pub connectors: BTreeMap<String, Connector>,
+}
+
+impl Config {
+    /// For how long interactions are kept.
+    pub fn retention(&self) -> Retention {
+        let channels = self.channels.iter().map(|(name, channel)| (name.clone(), channel.retention)).collect();
+        Retention { rest: self.store.retention, channels }
+    }
 }
 
 /// `[server]`
@@ -57,6 +66,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// `retention`: interactions older than this are removed; at least the 7 days during which duplicates are told. Default `90d`.
     pub retention: Duration,
+    /// `scrub_bytes_max`: after an erasure the database is written anew, unless it has more bytes. Default `2GiB`.
+    pub scrub_bytes_max: u64,
 }
 
 /// Store engines.
@@ -244,6 +255,8 @@ pub struct Channel {
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+    /// `retention`: interactions of this channel older than this are removed. Default: the store's.
+    pub retention: Duration,
     /// `consent.keywords`: whether words such as STOP count. Default: where the medium is `sms`.
     pub keywords: Option<bool>,
 }
@@ -260,6 +273,7 @@ impl Channel {
             grants: Grants::default(),
             on_uncertain: OnUncertain::Resend,
             concurrency: 8,
+            retention: Duration::from_secs(90 * 86_400),
             keywords: None,
         }
     }

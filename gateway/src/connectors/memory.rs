@@ -15,6 +15,9 @@ use crate::store::{Batch, Entry, Key, Store, StoreError, Write};
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
 
+/// Where contacts of CRMs lead to ours: the first segment of such keys, whose value is the contact's id.
+pub const CONTACTS_THERE: &str = "connected-there";
+
 /// What connectors noted: who a contact is in the CRM, and what the CRM says of the contact.
 pub struct Memory {
     store: Arc<dyn Store>,
@@ -227,13 +230,18 @@ fn pointers(connector: &str, contact: Uuid, before: &Kept, after: &Kept) -> Vec<
     gone.into_iter().chain(come).collect()
 }
 
+/// The prefix of everything that connectors noted of a contact, a conversation or an interaction.
+pub fn notes_of(id: Uuid) -> String {
+    Key::prefix(&["connected", &id.to_string()])
+}
+
 /// Below the contact, the conversation or the interaction, so that whatever is noted of one is found together.
 fn key(connector: &str, id: Uuid) -> Key {
     Key::of(&["connected", &id.to_string(), connector])
 }
 
 fn there(connector: &str, id: &str) -> Key {
-    Key::of(&["connected-there", connector, id])
+    Key::of(&[CONTACTS_THERE, connector, id])
 }
 
 fn read<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {

@@ -16,7 +16,7 @@ use url::Url;
 
 pub use lookups::Lookups;
 pub(crate) use lookups::person;
-pub use memory::{Memory, Subject};
+pub use memory::{CONTACTS_THERE, Memory, Subject, notes_of};
 
 use crate::channels::{ChannelState, Leg, StateCell, StateInfo};
 use crate::config::{self, Config, Limits, Problem, Secret};
