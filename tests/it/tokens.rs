@@ -33,7 +33,8 @@ fn config(provider: &Provider) -> ConfigBuilder {
 
 async fn submit(client: &Client, text: &str) {
     let to = json!({ "scheme": "tel", "value": "+15551234567" });
-    let body = json!({ "channel": "wa", "to": to, "message": { "parts": [{ "type": "text", "text": text }] } });
+    let part = json!({ "type": "template", "name": "greeting", "language": "en", "parameters": [text] });
+    let body = json!({ "channel": "wa", "to": to, "message": { "parts": [part] } });
     client.call("POST", "/v1/messages", Some(&body)).await.expect(202);
 }
 

@@ -308,8 +308,9 @@ impl Worker {
         self.board.show(&self.lanes.figures());
         let status = self.lanes.gate.status(now);
         if status != self.shown {
-            self.tell(&status);
+            // Whoever reads the log and looks finds what it says.
             self.board.show_status(status.clone());
+            self.tell(&status);
             self.shown = status;
         }
     }

@@ -10,7 +10,7 @@ use super::search;
 /// "OMNI": tells our file from any other database.
 const APPLICATION_ID: i64 = 0x4f4d_4e49;
 /// Raised by one with each change of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Larger files would keep the start waiting; there, damage shows when it is read.
 const FULL_CHECK_BYTES_MAX: u64 = 64 << 20;
@@ -176,6 +176,12 @@ fn identify(connection: &Connection) -> Result<(), Refusal> {
         (APPLICATION_ID, VERSION) => Ok(()),
         (APPLICATION_ID, newer) if newer > VERSION => {
             let why = format!("it has schema version {newer}, this program knows up to {VERSION}: use a newer program");
+            Err(Refusal::File(why))
+        }
+        (APPLICATION_ID, older) => {
+            let why = format!(
+                "it has schema version {older}, from before the first release, and this program knows {VERSION}: move the data directory aside"
+            );
             Err(Refusal::File(why))
         }
         _ => Err(Refusal::File("the file is a database, but not one of Omnigate".to_owned())),

@@ -53,6 +53,15 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn a_schema_from_before_the_first_release_is_refused() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path()));
+    database(directory.path()).pragma_update(None, "user_version", 1).unwrap();
+    let why = refusal(directory.path());
+    assert!(why.contains("schema version 1,") && why.contains("move the data directory aside"), "{why}");
+}
+
+#[tokio::test]
 async fn a_foreign_database_is_refused() {
     let directory = TempDir::new().unwrap();
     database(directory.path()).execute_batch("CREATE TABLE log (x)").unwrap();
