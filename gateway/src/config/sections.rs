@@ -12,7 +12,7 @@ use super::read::Section;
 use super::units::show_duration;
 use super::{
     ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Media, OnUncertain, Plugins,
-    Server, StoreConfig, addresses, credentials, names,
+    Server, StoreConfig, addresses, credentials, names, processors, routes,
 };
 
 const KIB: u64 = 1 << 10;
@@ -24,9 +24,7 @@ const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
 
 /// The whole document.
 pub(super) fn config(root: &Section<'_>) -> Config {
-    root.refuse("processors", "processors are not in this version: remove the section");
     root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
-    root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
     Config {
         server: root.table("server", server),
@@ -37,6 +35,8 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         api_keys: root.table("api", api_keys),
         backends: root.named("backends", names::name, backend),
         channels: root.named("channels", names::name, channel),
+        processors: processors::processors(root),
+        routes: routes::routes(root),
         store,
     }
 }
@@ -183,7 +183,7 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
     Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
 }
 
-fn grants(section: &Section<'_>) -> Grants {
+pub(super) fn grants(section: &Section<'_>) -> Grants {
     Grants { hosts: section.texts("hosts", 0..=100, str::parse).unwrap_or_default() }
 }
 
@@ -195,7 +195,7 @@ fn path(section: &Section<'_>, key: &'static str, default: &str) -> PathBuf {
     section.reading.base_dir.join(section.text(key, is_path).unwrap_or_else(|| default.into()))
 }
 
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let names = || choices.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     chosen.ok_or_else(|| format!("must be one of {}", names()))

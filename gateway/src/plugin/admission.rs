@@ -10,7 +10,7 @@ use wasmtime::component::{Component, types::ComponentItem};
 use super::artefacts::Artefacts;
 use super::call::in_one_line;
 use super::contract::{OFFERED, v1};
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Contract, Manifest, ManifestError};
 use super::rehearsal;
 use crate::config::Limits;
 
@@ -40,14 +40,14 @@ pub enum AdmissionError {
     #[error("is no regular file")]
     NoFile,
     #[error(
-        "plugin {plugin} wants contract {wanted}, and this gateway offers {OFFERED}: rebuild it with an SDK for {OFFERED}, \
-         or run a gateway that offers {wanted}"
+        "plugin {plugin} wants contract {wanted}, and this gateway offers {OFFERED}: rebuild it with an SDK for what is \
+         offered, or run a gateway that offers {wanted}"
     )]
     UnknownContract { plugin: String, wanted: String },
     #[error("plugin {plugin} imports {import}, which this gateway does not offer: {hint}")]
     UnknownImport { plugin: String, import: String, hint: &'static str },
-    #[error("plugin {plugin} does not fit contract {OFFERED}: {why}: rebuild it with an SDK for {OFFERED}")]
-    Mismatch { plugin: String, why: String },
+    #[error("plugin {plugin} does not fit contract {contract}: {why}: rebuild it with an SDK for {contract}")]
+    Mismatch { plugin: String, contract: String, why: String },
     #[error("plugin {plugin} cannot be compiled: {why}")]
     Compile { plugin: String, why: String },
     #[error("plugin {plugin} does not start: {why}: mend what it does before its first call, and rebuild it")]
@@ -79,12 +79,12 @@ pub(super) fn admit(workshop: &Workshop<'_>, file: &Path) -> Result<Admitted, Ad
     let bytes = read(file)?;
     check_kind(&bytes)?;
     let manifest = Manifest::of(&bytes)?;
-    check_contract(&manifest)?;
+    let contract = check_contract(&manifest)?;
     let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, &bytes));
     let component = compile(engine, artefacts, &manifest.id, &digest, &bytes)?;
     let (imports, exports) = interfaces(engine, &component);
     check_imports(&manifest, &imports)?;
-    let calls = link(workshop, &manifest, &component)?;
+    let calls = link(workshop, contract, &manifest, &component)?;
     Ok(Admitted { manifest, digest, bytes: bytes.len() as u64, imports, exports, calls })
 }
 
@@ -114,11 +114,9 @@ fn check_kind(bytes: &[u8]) -> Result<(), AdmissionError> {
     Err(AdmissionError::NotWasm)
 }
 
-fn check_contract(manifest: &Manifest) -> Result<(), AdmissionError> {
-    match manifest.contract.as_str() {
-        "channel@1" => Ok(()),
-        other => Err(AdmissionError::UnknownContract { plugin: manifest.id.clone(), wanted: other.to_owned() }),
-    }
+fn check_contract(manifest: &Manifest) -> Result<Contract, AdmissionError> {
+    let (plugin, wanted) = (manifest.id.clone(), manifest.contract.clone());
+    manifest.kind().ok_or(AdmissionError::UnknownContract { plugin, wanted })
 }
 
 fn compile(
@@ -161,16 +159,22 @@ fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(), Admissio
     Err(AdmissionError::UnknownImport { plugin: manifest.id.clone(), import: import.clone(), hint })
 }
 
-fn link(workshop: &Workshop<'_>, manifest: &Manifest, component: &Component) -> Result<v1::Calls, AdmissionError> {
+fn link(
+    workshop: &Workshop<'_>,
+    contract: Contract,
+    manifest: &Manifest,
+    component: &Component,
+) -> Result<v1::Calls, AdmissionError> {
     let plugin = &manifest.id;
     let mismatch = |error: wasmtime::Error| AdmissionError::Mismatch {
         plugin: plugin.clone(),
+        contract: manifest.contract.clone(),
         why: in_one_line(&format!("{error:#}")),
     };
     let linked = v1::linker(workshop.engine).and_then(|linker| linker.instantiate_pre(component)).map_err(mismatch)?;
     let started = rehearsal::start(workshop.engine, name(manifest), &linked, workshop.limits);
     started.map_err(|why| AdmissionError::Start { plugin: plugin.clone(), why })?;
-    v1::Calls::of(linked).map_err(mismatch)
+    v1::Calls::of(contract, linked).map_err(mismatch)
 }
 
 /// The shared handle under which an admitted plugin goes.

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::manifest::Contract;
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, HostPattern, Limits, Problem, Secret};
+use crate::config::{Channel, HostPattern, Limits, Problem, Processor, Secret};
 use crate::interaction::Time;
 
 /// The setting that leads a plugin to another host than the provider's.
@@ -20,9 +21,13 @@ const MAIL_MEMORY: usize = 256 << 20;
 const MAIL_OUTPUT: usize = 96 << 20;
 const MAIL_CPU: Duration = Duration::from_secs(5);
 
+/// Before a processor's name: its memory is apart from that of a channel with the same name.
+const PROCESSOR: &str = "processor:";
+
 /// Everything that a call may use, and nothing of any other channel.
 #[derive(Clone, Debug)]
 pub struct Binding {
+    /// Name of the channel; of a processor `processor:{name}`.
     pub channel: String,
     pub medium: String,
     /// JSON, defaults filled in.
@@ -60,15 +65,34 @@ impl Binding {
         limits: &Limits,
         key: Secret,
     ) -> Self {
-        let settings = manifest.with_defaults(&channel.settings);
         let limits = limits_of(manifest.transport, limits);
+        let url = format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/'));
+        Self::of(name.to_owned(), url, &channel.into(), manifest, limits, key)
+    }
+
+    /// Binds a processor, whose configuration was checked, to its plugin. Nobody reaches it from outside, and it has no key of
+    /// its own.
+    pub fn of_processor(name: &str, processor: &Processor, manifest: &Manifest, limits: &Limits) -> Self {
+        let (name, key) = (format!("{PROCESSOR}{name}"), Secret::new(""));
+        Self::of(name, String::new(), &processor.into(), manifest, limits.clone(), key)
+    }
+
+    fn of(
+        channel: String,
+        url: String,
+        account: &Account<'_>,
+        manifest: &Manifest,
+        limits: Limits,
+        key: Secret,
+    ) -> Self {
+        let settings = manifest.with_defaults(account.settings);
         Self {
-            channel: name.to_owned(),
+            channel,
             medium: manifest.medium(&settings).to_owned(),
-            url: format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/')),
-            secrets: channel.secrets.clone(),
+            url,
+            secrets: account.secrets.clone(),
             slots: slots(manifest, &settings),
-            hosts: channel.grants.hosts.clone(),
+            hosts: account.hosts.to_vec(),
             channel_key: key,
             places: places(&limits),
             limits,
@@ -113,28 +137,80 @@ fn places(limits: &Limits) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((limits.concurrency / 2).max(1)))
 }
 
+/// What the operator gave a plugin to work with.
+struct Account<'a> {
+    settings: &'a Map<String, Value>,
+    secrets: &'a BTreeMap<String, Secret>,
+    hosts: &'a [HostPattern],
+}
+
+impl<'a> From<&'a Channel> for Account<'a> {
+    fn from(channel: &'a Channel) -> Self {
+        Self { settings: &channel.settings, secrets: &channel.secrets, hosts: &channel.grants.hosts }
+    }
+}
+
+impl<'a> From<&'a Processor> for Account<'a> {
+    fn from(processor: &'a Processor) -> Self {
+        Self { settings: &processor.settings, secrets: &processor.secrets, hosts: &processor.grants.hosts }
+    }
+}
+
 /// What is wrong with a channel whose adapter is not there.
 pub fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
+    missing_at(format!("channels.{channel}.adapter"), adapter, plugins)
+}
+
+/// What is wrong with a processor whose plugin is not there.
+pub fn missing_processor(processor: &str, plugin: &str, plugins: &Plugins) -> Problem {
+    missing_at(format!("processors.{processor}.plugin"), plugin, plugins)
+}
+
+fn missing_at(path: String, id: &str, plugins: &Plugins) -> Problem {
     let rule = format!("no plugin with this id in plugins.directory; there are: {}", plugins.ids().join(", "));
-    Problem::new(format!("channels.{channel}.adapter"), Some(format!("{adapter:?}")), rule)
+    Problem::new(path, Some(format!("{id:?}")), rule)
 }
 
 /// Checks a channel's settings, secrets and grants against the manifest.
 pub fn check(name: &str, channel: &Channel, manifest: &Manifest) -> Checked {
+    let path = format!("channels.{name}");
+    match misplaced(&format!("{path}.adapter"), Contract::Channel, manifest) {
+        Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
+        None => check_account(&path, &channel.into(), manifest),
+    }
+}
+
+/// The same for a processor.
+pub fn check_processor(name: &str, processor: &Processor, manifest: &Manifest) -> Checked {
+    let path = format!("processors.{name}");
+    match misplaced(&format!("{path}.plugin"), Contract::Processor, manifest) {
+        Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
+        None => check_account(&path, &processor.into(), manifest),
+    }
+}
+
+/// A plugin of the other kind.
+fn misplaced(path: &str, wanted: Contract, manifest: &Manifest) -> Option<Problem> {
+    let kind = manifest.kind().filter(|kind| *kind != wanted)?;
+    let rule = format!("is a plugin for contract {}: its place is under [{}]", manifest.contract, kind.section());
+    Some(Problem::new(path.to_owned(), Some(format!("{:?}", manifest.id)), rule))
+}
+
+fn check_account(place: &str, account: &Account<'_>, manifest: &Manifest) -> Checked {
     let mut checked = Checked::default();
-    let settings = manifest.with_defaults(&channel.settings);
-    check_settings(name, manifest, &settings, &mut checked.problems);
-    check_slots(name, channel, manifest, &mut checked.problems);
-    let missing = wanted_hosts(manifest, &settings).into_iter().filter(|host| !channel.grants.hosts.contains(host));
+    let settings = manifest.with_defaults(account.settings);
+    check_settings(place, manifest, &settings, &mut checked.problems);
+    check_slots(place, account, manifest, &mut checked.problems);
+    let missing = wanted_hosts(manifest, &settings).into_iter().filter(|host| !account.hosts.contains(host));
     checked.warnings.extend(missing.map(|host| {
         let rule = format!("plugin {} wants to call {host}, which is not granted: add \"{host}\"", manifest.id);
-        Problem::new(format!("channels.{name}.grants.hosts"), None, rule)
+        Problem::new(format!("{place}.grants.hosts"), None, rule)
     }));
     checked
 }
 
-fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>, problems: &mut Vec<Problem>) {
-    let path = format!("channels.{name}.settings");
+fn check_settings(place: &str, manifest: &Manifest, settings: &Map<String, Value>, problems: &mut Vec<Problem>) {
+    let path = format!("{place}.settings");
     let validator = match jsonschema::validator_for(&manifest.settings) {
         Ok(validator) => validator,
         Err(error) => {
@@ -149,15 +225,15 @@ fn check_settings(name: &str, manifest: &Manifest, settings: &Map<String, Value>
     }
 }
 
-fn check_slots(name: &str, channel: &Channel, manifest: &Manifest, problems: &mut Vec<Problem>) {
-    let path = |slot: &str| format!("channels.{name}.secrets.{slot}");
-    for slot in channel.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+fn check_slots(place: &str, account: &Account<'_>, manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let path = |slot: &str| format!("{place}.secrets.{slot}");
+    for slot in account.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
         let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
         let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
         problems.push(Problem::new(path(slot), None, rule));
     }
     for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
-        if !channel.secrets.contains_key(slot) {
+        if !account.secrets.contains_key(slot) {
             let rule = format!(
                 "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
                 description.description

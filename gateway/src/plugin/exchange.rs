@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::KeptFile;
-use crate::interaction::{AuthorKind, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time};
+use crate::interaction::{
+    AuthorKind, ChannelRef, Direction, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time,
+};
 
 /// A request to a channel, as it came.
 #[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
@@ -42,7 +44,7 @@ pub struct Outcome {
 }
 
 /// One thing that happened on a channel.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Happening {
     Message(Inbound),
@@ -101,7 +103,7 @@ pub enum Happening {
 }
 
 /// A message of a person, or one that the business sent elsewhere.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inbound {
     pub id: String,
     pub sender: Identity,
@@ -109,13 +111,13 @@ pub struct Inbound {
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
     /// Ids of what it answers, the nearest first.
-    #[serde(serialize_with = "none_one_or_many")]
+    #[serde(serialize_with = "none_one_or_many", deserialize_with = "from_none_one_or_many")]
     pub in_reply_to: Vec<String>,
     /// Further names of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_as: Vec<String>,
     /// No person wrote it, but this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automatic: Option<String>,
     pub content: Content,
     pub metadata: Map<String, Value>,
@@ -130,8 +132,22 @@ fn none_one_or_many<S: Serializer>(ids: &[String], serializer: S) -> Result<S::O
     }
 }
 
+fn from_none_one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Ids {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Ids::One(id)) => vec![id],
+        Some(Ids::Many(ids)) => ids,
+    })
+}
+
 /// Parts with references to media that are still at the provider.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Content {
     pub subject: Option<String>,
     pub parts: Vec<Piece>,
@@ -139,7 +155,7 @@ pub struct Content {
 }
 
 /// A part, or a file on its way to be one.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Piece {
     Part(Part),
@@ -147,7 +163,7 @@ pub enum Piece {
 }
 
 /// A file that an adapter speaks of.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Media {
     pub kind: MediaKind,
     pub source: MediaSource,
@@ -158,7 +174,7 @@ pub struct Media {
 }
 
 /// Where a file is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaSource {
     /// At the provider; `locate` tells how to fetch it.
@@ -170,7 +186,7 @@ pub enum MediaSource {
 }
 
 /// A delivery receipt from the provider.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StatusReport {
     pub message_id: Option<Uuid>,
     pub external_id: Option<String>,
@@ -194,6 +210,54 @@ pub struct Outbound {
     pub metadata: Map<String, Value>,
     /// Files of ours among the parts, by the address that stands there.
     pub files: BTreeMap<String, Uuid>,
+}
+
+/// A message on its way past a processor.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    pub channel: ChannelRef,
+    pub direction: Direction,
+    pub author: AuthorKind,
+    pub sender: Option<Identity>,
+    pub recipients: Vec<Identity>,
+    /// No person wrote it, but this.
+    pub automatic: Option<String>,
+    /// It was said before, and is now said otherwise.
+    pub edited: bool,
+    pub content: Content,
+    pub metadata: Map<String, Value>,
+    /// What earlier processors made of it.
+    pub tags: Map<String, Value>,
+}
+
+/// What a processor says becomes of it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Pass,
+    Change(Box<Change>),
+    /// For the operator: why it goes no further.
+    Drop(String),
+}
+
+/// What is absent stays.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    pub content: Option<Content>,
+    pub metadata: Option<Map<String, Value>>,
+    /// Added to those that are there.
+    pub tags: Map<String, Value>,
+    pub reply: Option<AutoReply>,
+}
+
+/// A bot's answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AutoReply {
+    pub subject: Option<String>,
+    pub parts: Vec<Part>,
+    pub name: Option<String>,
+    /// At most one in that time, for each conversation.
+    pub pause: Duration,
 }
 
 /// A mail as it lies in a mailbox.

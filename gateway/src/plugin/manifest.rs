@@ -19,11 +19,13 @@ pub struct Manifest {
     /// The name by which the configuration calls it.
     pub id: String,
     pub version: String,
-    /// `channel@1`
+    /// `channel@1` or `processor@1`
     pub contract: String,
     pub name: String,
     #[serde(default)]
     pub description: String,
+    /// Of a channel.
+    #[serde(default)]
     pub medium: String,
     /// Other media by a setting's prefix; the first that fits counts.
     #[serde(default)]
@@ -42,6 +44,35 @@ pub struct Manifest {
     pub identity_schemes: Vec<String>,
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// Of a processor: it takes out what must not be stored. Raw requests are then not kept beside what an adapter made of them.
+    #[serde(default)]
+    pub redacts: bool,
+}
+
+/// What kind of plugin it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contract {
+    Channel,
+    Processor,
+}
+
+impl Contract {
+    /// By its name and major version, if this gateway offers it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "channel@1" => Some(Self::Channel),
+            "processor@1" => Some(Self::Processor),
+            _ => None,
+        }
+    }
+
+    /// Where the configuration names plugins of this kind.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Channel => "channels",
+            Self::Processor => "processors",
+        }
+    }
 }
 
 /// A medium that a setting chooses.
@@ -158,9 +189,9 @@ impl Manifest {
         if !plain(&self.id) {
             return Err(ManifestError::Wrong(format!("id {:?} must be 1 to 64 of a-z 0-9 - _", self.id)));
         }
-        for (name, text) in
-            [("version", &self.version), ("contract", &self.contract), ("name", &self.name), ("medium", &self.medium)]
-        {
+        let lines = [("version", &self.version), ("contract", &self.contract), ("name", &self.name)];
+        let medium = (self.kind() != Some(Contract::Processor)).then_some(("medium", &self.medium));
+        for (name, text) in lines.into_iter().chain(medium) {
             if text.is_empty() || text.len() > LINE_MAX || text.chars().any(char::is_control) {
                 let rule = format!("{name} must be 1 to {LINE_MAX} bytes without control characters");
                 return Err(ManifestError::Wrong(rule));
@@ -177,6 +208,11 @@ impl Manifest {
             return Err(ManifestError::Wrong("settings must be a JSON Schema object".into()));
         }
         Ok(())
+    }
+
+    /// What kind of plugin it is, if this gateway knows the kind.
+    pub fn kind(&self) -> Option<Contract> {
+        Contract::parse(&self.contract)
     }
 
     /// The medium of a channel with these settings.

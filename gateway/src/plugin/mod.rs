@@ -16,7 +16,9 @@ mod state;
 
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
-pub use binding::{Binding, Checked, check, missing};
-pub use manifest::{Capabilities, ChoicesCapability, Manifest, ManifestError, MediaCapability, Slot, Transport};
+pub use binding::{Binding, Checked, check, check_processor, missing, missing_processor};
+pub use manifest::{
+    Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Transport,
+};
 pub use registry::{Plugin, Plugins, Refused, Tools};
 pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

@@ -15,8 +15,8 @@ use super::admission::{self, AdmissionError, Workshop};
 use super::artefacts::Artefacts;
 use super::call::{Call, bounded, panic_text};
 use super::exchange::{
-    Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Receipt, Received, Request, SessionState,
-    Signal, Step,
+    Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Passing, Receipt, Received, Request,
+    SessionState, Signal, Step, Verdict,
 };
 use super::state::Shared;
 use super::{Binding, Manifest, Services, contract, engine};
@@ -279,6 +279,11 @@ impl Plugin {
         answered: Option<String>,
     ) -> Called<Letter> {
         called!(self, binding, |store| self.calls.compose(store, attempt, message, answered))
+    }
+
+    /// A message passes by a processor.
+    pub async fn process(&self, binding: &Arc<Binding>, passing: Passing) -> Called<Verdict> {
+        called!(self, binding, |store| self.calls.process(store, passing))
     }
 
     /// The semaphore stands before the pool: an exhausted pool is an error, a semaphore a queue.

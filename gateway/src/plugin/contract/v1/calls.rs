@@ -3,40 +3,50 @@
 use wasmtime::component::InstancePre;
 use wasmtime::{Result, Store};
 
+use super::processor::ProcessorCalls;
 use super::{channel, inward, letter, mail, media, outward, session, signals, types};
 use crate::interaction::Identity;
+use crate::plugin::Contract;
 use crate::plugin::exchange::{
-    Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Receipt, Received,
-    Request, SessionState, Signal, Step,
+    Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Passing, Receipt,
+    Received, Request, SessionState, Signal, Step, Verdict,
 };
 use crate::plugin::host::http::prepare;
 use crate::plugin::state::CallState;
 
-/// What can be called: the adapter always, the rest where the component has it.
+/// What can be called: what the contract demands, and the rest where the component has it.
 pub(in crate::plugin) struct Calls {
-    channel: channel::ChannelPre<CallState>,
+    any: InstancePre<CallState>,
+    channel: Option<channel::ChannelPre<CallState>>,
+    processor: Option<ProcessorCalls>,
     media: Option<media::WithMediaPre<CallState>>,
     signals: Option<signals::WithSignalsPre<CallState>>,
     session: Option<session::WithSessionPre<CallState>>,
     mail: Option<mail::WithMailPre<CallState>>,
 }
 
-type Answer<T> = Result<std::result::Result<T, Failure>>;
+pub(super) type Answer<T> = Result<std::result::Result<T, Failure>>;
 
 impl Calls {
-    pub(in crate::plugin) fn of(pre: InstancePre<CallState>) -> Result<Self> {
+    pub(in crate::plugin) fn of(contract: Contract, pre: InstancePre<CallState>) -> Result<Self> {
+        let (channel, processor) = match contract {
+            Contract::Channel => (Some(channel::ChannelPre::new(pre.clone())?), None),
+            Contract::Processor => (None, Some(ProcessorCalls::of(pre.clone())?)),
+        };
         Ok(Self {
             media: media::WithMediaPre::new(pre.clone()).ok(),
             signals: signals::WithSignalsPre::new(pre.clone()).ok(),
             session: session::WithSessionPre::new(pre.clone()).ok(),
             mail: mail::WithMailPre::new(pre.clone()).ok(),
-            channel: channel::ChannelPre::new(pre)?,
+            channel,
+            processor,
+            any: pre,
         })
     }
 
     /// Instantiates once: what fails here fails always.
     pub(in crate::plugin) async fn try_out(&self, store: &mut Store<CallState>) -> Answer<()> {
-        self.channel.instantiate_async(store).await?;
+        self.any.instantiate_async(store).await?;
         Ok(Ok(()))
     }
 
@@ -45,7 +55,8 @@ impl Calls {
         store: &mut Store<CallState>,
         request: Request,
     ) -> Answer<Outcome> {
-        let instance = self.channel.instantiate_async(&mut *store).await?;
+        let Some(pre) = &self.channel else { return Ok(Err(lacks("adapter"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
         let adapter = instance.omnigate_channel_adapter();
         let answer = adapter.call_handle_request(&mut *store, &context, &outward::request(request)).await?;
@@ -59,7 +70,8 @@ impl Calls {
         attempt: u32,
         message: Outbound,
     ) -> Answer<Receipt> {
-        let instance = self.channel.instantiate_async(&mut *store).await?;
+        let Some(pre) = &self.channel else { return Ok(Err(lacks("adapter"))) };
+        let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
         store.data_mut().readable.clone_from(&message.files);
         let answer =
@@ -151,9 +163,16 @@ impl Calls {
             instance.omnigate_channel_mail().call_compose(store, &context, &message, answered.as_ref()).await?;
         Ok(checked(answer, letter::letter))
     }
+
+    pub(in crate::plugin) async fn process(&self, store: &mut Store<CallState>, passing: Passing) -> Answer<Verdict> {
+        match &self.processor {
+            Some(processor) => processor.process(store, passing).await,
+            None => Ok(Err(refused("the plugin does not export omnigate:processor/transform".to_owned()))),
+        }
+    }
 }
 
-fn checked<G, T>(
+pub(super) fn checked<G, T>(
     answer: std::result::Result<G, types::Fault>,
     check: impl FnOnce(G) -> std::result::Result<T, inward::Broken>,
 ) -> std::result::Result<T, Failure> {
@@ -162,6 +181,9 @@ fn checked<G, T>(
 }
 
 fn lacks(interface: &str) -> Failure {
-    let message = format!("the plugin does not export omnigate:channel/{interface}");
+    refused(format!("the plugin does not export omnigate:channel/{interface}"))
+}
+
+fn refused(message: String) -> Failure {
     Failure::Fault(Fault { kind: FaultKind::Unsupported, message, reason: None, code: None, retry_after: None })
 }

@@ -6,6 +6,7 @@ mod hosts;
 mod inward;
 mod letter;
 mod outward;
+mod processor;
 
 pub(in crate::plugin) use calls::Calls;
 pub(in crate::plugin) use hosts::linker;
@@ -69,6 +70,16 @@ mod mail {
             "omnigate:host": super::channel::omnigate::host,
             "omnigate:channel/events": super::channel::omnigate::channel::events,
         },
+        exports: { default: async },
+    });
+}
+
+/// The world that every processor exports.
+mod transform {
+    wasmtime::component::bindgen!({
+        path: ["../wit/types", "../wit/host", "../wit/processor"],
+        world: "omnigate:processor/processor",
+        with: { "omnigate:types": super::channel::omnigate::types, "omnigate:host": super::channel::omnigate::host },
         exports: { default: async },
     });
 }
