@@ -25,6 +25,7 @@ use crate::egress::Egress;
 use crate::interaction::Time;
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::processors::Processors;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -39,6 +40,7 @@ pub struct Gateway {
     pub config: Config,
     pub store: Arc<dyn Store>,
     pub plugins: Arc<Plugins>,
+    pub processors: Arc<Processors>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
     pub deliveries: Arc<Deliveries>,
@@ -81,7 +83,9 @@ impl Gateway {
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        let accept = Arc::new(Accept::new(store.clone(), directory.clone(), media.clone(), base, retention));
+        let processors = Arc::new(Processors::new(&config));
+        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let accept = Arc::new(accept.behind(processors.clone(), config.plugins.limits.quarantine));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
@@ -89,7 +93,8 @@ impl Gateway {
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
-        let problems = channels.bind(&plugins);
+        let mut problems = channels.bind(&plugins);
+        problems.extend(processors.bind(&plugins, limits));
         if !problems.is_empty() {
             return Err(StartError::Problems(problems));
         }
@@ -103,7 +108,7 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, edge: Arc::new(edge), directory, deliveries, egress })
+        Ok(Self { config, store, plugins, processors, edge: Arc::new(edge), directory, deliveries, egress })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -123,6 +128,7 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        chores.spawn(answer_owed(self.clone()));
         ready();
         crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -143,6 +149,7 @@ impl Gateway {
             directory: self.directory.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
+            processors: self.processors.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
             stop: stop.clone(),
         };
@@ -305,6 +312,16 @@ async fn rebind(gateway: Arc<Gateway>) {
         for problem in gateway.edge.channels.bind(&gateway.plugins) {
             tracing::error!(%problem, "a channel does not fit its new plugin and keeps the old one");
         }
+        for problem in gateway.processors.bind(&gateway.plugins, &gateway.config.plugins.limits) {
+            tracing::error!(%problem, "a processor does not fit its new plugin and keeps the old one");
+        }
+    }
+}
+
+/// What processors owed before a crash; what comes while the gateway runs is answered as it comes.
+async fn answer_owed(gateway: Arc<Gateway>) {
+    if let Err(error) = gateway.edge.accept.answer_owed().await {
+        tracing::error!(%error, "answers that processors owe cannot be sent");
     }
 }
 

@@ -16,4 +16,5 @@ pub mod egress;
 pub mod interaction;
 pub mod media;
 pub mod plugin;
+pub mod processors;
 pub mod store;

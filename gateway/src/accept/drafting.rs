@@ -206,6 +206,7 @@ impl<'a> Drafting<'a> {
         data.to.clone_from(&message.recipients);
         data.external_ids = vec![message.id.clone()];
         data.metadata.clone_from(&message.metadata);
+        data.tags.clone_from(&message.tags);
         if let Some(what) = &message.automatic {
             data.metadata.insert(AUTOMATIC.into(), what.clone().into());
         }

@@ -5,7 +5,10 @@
 mod drafting;
 mod envelope;
 mod happened;
+mod held;
 mod messages;
+mod passing;
+mod replies;
 mod status;
 mod submit;
 
@@ -16,11 +19,13 @@ use uuid::Uuid;
 
 pub use envelope::{Trace, channel_lane};
 pub use happened::{Accepted, Told};
+pub use held::{Held, Retried};
 pub use messages::MessageState;
 pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
 
 use crate::customer::Directory;
 use crate::media::Media;
+use crate::processors::Processors;
 use crate::store::{Store, StoreError};
 
 /// Rounds until giving up: in each, somebody else got through.
@@ -33,6 +38,10 @@ pub struct Accept {
     media: Arc<Media>,
     schema_url: String,
     retention: std::time::Duration,
+    processors: Arc<Processors>,
+    /// Messages held for one channel, at most.
+    held_max: usize,
+    held: held::HeldCounts,
 }
 
 impl Accept {
@@ -45,7 +54,19 @@ impl Accept {
         retention: std::time::Duration,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
-        Self { store, directory, media, schema_url, retention }
+        let (processors, held) = (Arc::default(), held::HeldCounts::default());
+        Self { store, directory, media, schema_url, retention, processors, held_max: 0, held }
+    }
+
+    /// Behind processors; `held_max`: messages of one channel that may wait for one that failed.
+    #[must_use]
+    pub fn behind(self, processors: Arc<Processors>, held_max: usize) -> Self {
+        Self { processors, held_max, ..self }
+    }
+
+    /// Whether a request of a channel may be kept as it came, although no processor has seen what is in it.
+    pub fn let_keep(&self, channel: &str) -> bool {
+        self.processors.let_keep(channel)
     }
 
     /// Somebody was faster: forgets what was read, and allows another round unless there were too many.

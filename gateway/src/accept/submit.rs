@@ -25,6 +25,7 @@ pub struct Submission {
     pub in_reply_to: Option<Uuid>,
     pub expires_in: Option<Duration>,
     pub metadata: Map<String, Value>,
+    pub tags: Map<String, Value>,
     pub idempotency: Option<Idempotency>,
     pub trace: Trace,
 }
@@ -64,6 +65,10 @@ pub enum SubmitError {
     KeyReused,
     #[error("{0} is no message of this contact")]
     UnknownReply(Uuid),
+    #[error("processor {processor} does not let it pass: {reason}")]
+    Dropped { processor: String, reason: String },
+    #[error("processor {processor} does not work at the moment")]
+    NotProcessed { processor: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -80,6 +85,7 @@ impl Accept {
     /// # Errors
     /// See [`SubmitError`].
     pub async fn submit(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
+        let submission = &*self.passed(submission).await?;
         let mut rounds = Rounds::default();
         loop {
             if let Some(answer) = self.remembered(submission).await? {
@@ -127,6 +133,7 @@ impl Accept {
         data.to = vec![submission.to.clone()];
         data.in_reply_to = submission.in_reply_to;
         data.metadata.clone_from(&submission.metadata);
+        data.tags.clone_from(&submission.tags);
         let data = with_message(data, submission.message.clone());
         let target = Some(target(&submission.channel.name));
         let event = event(Kind::MessageSubmitted, data, &self.schema_url, &submission.trace, None, target);
@@ -146,7 +153,7 @@ impl Accept {
         (event, state)
     }
 
-    async fn remembered(&self, submission: &Submission) -> Result<Option<Submitted>, SubmitError> {
+    pub(super) async fn remembered(&self, submission: &Submission) -> Result<Option<Submitted>, SubmitError> {
         let Some(idempotency) = &submission.idempotency else { return Ok(None) };
         let Some(entry) = self.store.get(&idempotency.store_key()).await? else { return Ok(None) };
         let remembered: Remembered = serde_json::from_slice(&entry.value)

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -17,6 +18,8 @@ use crate::accept::{Idempotency, MessageState, Submission, SubmitError, Trace};
 use crate::edge::Problem;
 use crate::interaction::{Author, Identity, Message, Reason, Status, StatusChange};
 
+/// Until a processor may work again.
+const PAUSE: Duration = Duration::from_secs(5);
 /// The header that makes a repeated request the same request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -41,7 +44,7 @@ pub(super) async fn send(
     let idempotency = idempotency(&caller, &headers, &[method.as_str(), &uri.to_string()], &bytes)?;
     let submission = submission(&api, value, idempotency, &headers).await?;
     if query.dry_run {
-        let Submission { channel, to, message, .. } = submission;
+        let Submission { channel, to, message, .. } = api.edge.accept.passed(&submission).await?.into_owned();
         return ok(json!({ "channel": channel.name, "to": to, "parts": message.parts, "loss": [] }));
     }
     let submitted = api.edge.accept.submit(&submission).await?;
@@ -68,6 +71,7 @@ async fn submission(
         in_reply_to: new.in_reply_to,
         expires_in: new.expires_in,
         metadata: new.metadata,
+        tags: serde_json::Map::new(),
         idempotency,
         trace: Trace::from_header(headers.get("traceparent").and_then(|value| value.to_str().ok())),
     })
@@ -109,6 +113,8 @@ impl From<SubmitError> for Problem {
                 refused("invalid", &format!("in_reply_to: {id} is no interaction with this contact"))
                     .with("path", "in_reply_to")
             }
+            SubmitError::Dropped { .. } => refused("dropped", &error.to_string()),
+            SubmitError::NotProcessed { .. } => Self::unavailable(error.to_string(), PAUSE),
             SubmitError::Store(error) => error.into(),
         }
     }

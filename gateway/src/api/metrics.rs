@@ -18,6 +18,7 @@ use super::input::NoParams;
 use crate::channels::{Channel, ChannelState};
 use crate::deliver::{Status, SubscriberState};
 use crate::edge::Problem;
+use crate::processors::{Figure, Processors};
 use crate::store::{Stats, StoreError};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,6 +41,7 @@ fn unwritable(error: std::fmt::Error) -> Problem {
 fn snapshot(api: &Api, stats: &Stats) -> Registry {
     let mut registry = Registry::with_prefix("omnigate");
     channels(&mut registry, api);
+    processors(&mut registry, &api.processors);
     subscribers(&mut registry, &api.deliveries.states());
     store(&mut registry, stats);
     if let Some(bytes) = resident_bytes() {
@@ -61,6 +63,17 @@ fn channels(registry: &mut Registry, api: &Api) {
             states.get_or_create(&of("state", state.as_str())).set(i64::from(is_in(channel, state)));
         }
         sockets.get_or_create(&vec![("channel", channel.name.clone())]).set(signed(api.edge.hub.count(&channel.name)));
+    }
+}
+
+fn processors(registry: &mut Registry, processors: &Processors) {
+    let messages =
+        counters(registry, "processor_messages", "Messages at a processor since start, by what became of them");
+    for processor in processors.iter() {
+        for figure in Figure::ALL {
+            let labels = vec![("processor", processor.config.name.clone()), ("result", figure.as_str().to_owned())];
+            messages.get_or_create(&labels).inc_by(processor.counters.get(figure));
+        }
     }
 }
 

@@ -39,6 +39,7 @@ use crate::config::Scope;
 use crate::customer::Directory;
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
+use crate::processors::Processors;
 use crate::store::Store;
 
 /// What the API works with.
@@ -49,6 +50,7 @@ pub struct Api {
     /// Channels, media, quarantine, and the way into the log.
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
+    pub processors: Arc<Processors>,
     pub dead_letters: DeadLetters,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,

@@ -6,6 +6,7 @@ use super::{print, say};
 use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
 use crate::plugin::{self, Checked, Plugins, Refused, Tools};
+use crate::processors::trial;
 
 /// Everything that is wrong, at once; nothing is opened, sent or written.
 pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
@@ -18,7 +19,10 @@ pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
         }
     };
     let (plugins, refused) = load_plugins(&loaded.config).await?;
-    let Checked { problems: more, warnings } = check_channels(&loaded, &plugins);
+    let Checked { problems: mut more, mut warnings } = check_channels(&loaded, &plugins);
+    let of_processors = check_processors(&loaded, &plugins).await;
+    more.extend(of_processors.problems);
+    warnings.extend(of_processors.warnings);
     let is_news = |problem: &Problem| !problems.iter().any(|known: &Problem| known.path() == problem.path());
     let more: Vec<Problem> = more.into_iter().filter(is_news).collect();
     problems.extend(more);
@@ -41,6 +45,26 @@ fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
             Some(plugin) => plugin::check(name, channel, plugin.manifest()),
             None => Checked { problems: vec![plugin::missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
         };
+        all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
+        all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
+    }
+    all
+}
+
+/// Each processor against its plugin; one that is pure looks at a message of nobody.
+async fn check_processors(loaded: &Loaded, plugins: &Plugins) -> Checked {
+    let mut all = Checked::default();
+    for processor in &loaded.config.processors {
+        let (name, limits) = (&processor.name, &loaded.config.plugins.limits);
+        let Some(plugin) = plugins.get(&processor.plugin) else {
+            let missing = plugin::missing_processor(name, &processor.plugin, plugins);
+            all.problems.push(loaded.place(missing));
+            continue;
+        };
+        let mut checked = plugin::check_processor(name, processor, plugin.manifest());
+        if checked.problems.is_empty() {
+            checked.problems.extend(trial(processor, &plugin, limits).await);
+        }
         all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
         all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
     }

@@ -121,6 +121,9 @@ pub struct Inbound {
     pub automatic: Option<String>,
     pub content: Content,
     pub metadata: Map<String, Value>,
+    /// What processors made of it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub tags: Map<String, Value>,
 }
 
 /// Most messages answer one or none.

@@ -41,7 +41,7 @@ macro_rules! processor {
                 }
             }
 
-            $crate::processor_bindings::export!(Exported with_types_in $crate::processor_bindings);
+    $crate::processor_bindings::export!(Exported with_types_in $crate::processor_bindings);
         };
     };
 }

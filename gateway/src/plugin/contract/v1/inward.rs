@@ -131,6 +131,7 @@ fn inbound(message: events::Inbound) -> Result<Inbound, Broken> {
         automatic: message.automatic.map(|word| short(word, AUTOMATIC_MAX, "what wrote a message")).transpose()?,
         content: content(message.content)?,
         metadata: object(message.metadata.as_deref())?,
+        tags: serde_json::Map::new(),
     })
 }
 

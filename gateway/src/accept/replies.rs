@@ -1,0 +1,204 @@
+//! What processors answer. An answer is owed from the moment that the message is in the log: it is written down together with
+//! it, and paid at once, or after a crash at the next start.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::drafting::dedupe_key;
+use super::{Accept, Idempotency, Submission, SubmitError, Trace};
+use crate::interaction::{Author, AuthorKind, ChannelRef, Event, Identity, Kind, Message, Part, Time};
+use crate::plugin::exchange::Happening;
+use crate::processors::Came;
+use crate::store::{Batch, Key, StoreError, Write};
+
+/// An answer is remembered for so long at least: a message may come again as long as duplicates are told.
+const REMEMBERED: Duration = Duration::from_secs(9 * 24 * 3600);
+const PAGE: usize = 100;
+/// Answers of before a crash that are older than this are of no use any more.
+const LATE: Duration = Duration::from_secs(3600);
+
+/// An answer that is owed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Reply {
+    id: Uuid,
+    processor: String,
+    channel: ChannelRef,
+    to: Identity,
+    /// The provider's id of the message that is answered.
+    answers: String,
+    owed_since: Time,
+    subject: Option<String>,
+    parts: Vec<Part>,
+    name: Option<String>,
+    pause_ms: u64,
+}
+
+/// The last answer of a processor in a conversation.
+#[derive(Serialize, Deserialize)]
+struct Answered {
+    /// The message that was answered.
+    message: Uuid,
+    at: Time,
+    pause_ms: u64,
+    /// It is on its way; else only about to be.
+    done: bool,
+}
+
+impl Reply {
+    /// What processors want to answer to a person's message; nobody answers what no person wrote.
+    pub(super) fn to(channel: &ChannelRef, happening: &Happening, came: &Came) -> Vec<Self> {
+        let Happening::Message(message) = happening else { return Vec::new() };
+        if message.automatic.is_some() {
+            return Vec::new();
+        }
+        let reply = |(processor, reply): &(String, crate::plugin::exchange::AutoReply)| Self {
+            id: Uuid::now_v7(),
+            processor: processor.clone(),
+            channel: channel.clone(),
+            to: message.sender.clone(),
+            answers: message.id.clone(),
+            owed_since: Time::now(),
+            subject: reply.subject.clone(),
+            parts: reply.parts.clone(),
+            name: reply.name.clone(),
+            pause_ms: u64::try_from(reply.pause.as_millis()).unwrap_or(u64::MAX),
+        };
+        came.replies.iter().map(reply).collect()
+    }
+
+    fn key(&self) -> Key {
+        Key::of(&["reply", "owed", &self.id.to_string()])
+    }
+
+    /// Owes it.
+    pub(super) fn write(&self) -> Write {
+        let value = serde_json::to_vec(self).unwrap_or_else(|error| unreachable!("replies have string keys: {error}"));
+        Write::put(self.key(), value)
+    }
+
+    fn last_key(&self, conversation: Uuid) -> Key {
+        Key::of(&["reply", "last", &self.processor, &conversation.to_string()])
+    }
+
+    fn last_write(&self, conversation: Uuid, read: Option<&crate::store::Entry>, message: Uuid, done: bool) -> Write {
+        let now = Time::now();
+        let answered = Answered { message, at: now, pause_ms: self.pause_ms, done };
+        let value =
+            serde_json::to_vec(&answered).unwrap_or_else(|error| unreachable!("answers have string keys: {error}"));
+        let kept = REMEMBERED.max(Duration::from_millis(self.pause_ms));
+        Write::over(self.last_key(conversation), read, value).expiring(now.plus(kept))
+    }
+}
+
+impl Accept {
+    /// Pays what was owed before a crash.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn answer_owed(&self) -> Result<(), StoreError> {
+        loop {
+            let owed = self.store.scan(&Key::prefix(&["reply", "owed"]), None, PAGE).await?;
+            for (key, entry) in &owed {
+                match serde_json::from_slice::<Reply>(&entry.value) {
+                    Ok(reply) => self.answer(&reply).await?,
+                    Err(_) => self.forget_reply(key.clone()).await?,
+                }
+            }
+            if owed.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whoever brought the message is not told if that fails: the message is in the log, and the answer stays owed.
+    pub(super) async fn answer_all(&self, replies: Vec<Reply>) {
+        for reply in replies {
+            if let Err(error) = self.answer(&reply).await {
+                tracing::error!(processor = reply.processor, channel = reply.channel.name, %error, "a processor's answer stays owed until the next start");
+            }
+        }
+    }
+
+    async fn answer(&self, reply: &Reply) -> Result<(), StoreError> {
+        if let Some(message) = self.message_to_answer(reply).await? {
+            self.answer_message(reply, &message).await?;
+        }
+        self.forget_reply(reply.key()).await
+    }
+
+    async fn forget_reply(&self, key: Key) -> Result<(), StoreError> {
+        self.store.commit(Batch { writes: vec![Write::delete(key)], ..Batch::default() }).await.map(drop)
+    }
+
+    /// As it is in the log: if it is not there, or was written by a bot, nobody answers it.
+    async fn message_to_answer(&self, reply: &Reply) -> Result<Option<Event>, StoreError> {
+        if Time::now().since(reply.owed_since) > LATE {
+            return Ok(None);
+        }
+        let key = dedupe_key(&reply.channel.name, Kind::MessageReceived, &reply.answers);
+        let Some(id) = self.store.find_duplicate(&key).await? else { return Ok(None) };
+        let Some(record) = self.store.find(id).await? else { return Ok(None) };
+        let event: Event =
+            serde_json::from_slice(&record.body).map_err(|error| StoreError::Corrupt(format!("event: {error}")))?;
+        Ok(Some(event).filter(|event| event.data.author.kind == AuthorKind::Contact))
+    }
+
+    /// Once for each message, and once for each conversation in the time that the processor named.
+    async fn answer_message(&self, reply: &Reply, message: &Event) -> Result<(), StoreError> {
+        let Some(conversation) = message.subject else { return Ok(()) };
+        let entry = self.store.get(&reply.last_key(conversation)).await?;
+        let last = entry.as_ref().and_then(|entry| serde_json::from_slice::<Answered>(&entry.value).ok());
+        if last.as_ref().is_some_and(|last| !last.allows(message.id)) {
+            return Ok(());
+        }
+        let begun = reply.last_write(conversation, entry.as_ref(), message.id, false);
+        match self.store.commit(Batch { writes: vec![begun], ..Batch::default() }).await {
+            Ok(_) => {}
+            // Another message of the conversation is being answered at this moment.
+            Err(StoreError::Conflict(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        match self.submit(&reply.submission(message)).await {
+            Ok(_) => {}
+            Err(SubmitError::Store(error)) => return Err(error),
+            Err(error) => tracing::warn!(processor = reply.processor, %error, "a processor's answer is not sent"),
+        }
+        let entry = self.store.get(&reply.last_key(conversation)).await?;
+        let done = reply.last_write(conversation, entry.as_ref(), message.id, true);
+        match self.store.commit(Batch { writes: vec![done], ..Batch::default() }).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Answered {
+    /// A message whose answer was only begun is answered again: the submission is known by its key.
+    fn allows(&self, message: Uuid) -> bool {
+        let over = Time::now().since(self.at) >= Duration::from_millis(self.pause_ms);
+        if self.message == message { !self.done } else { over }
+    }
+}
+
+impl Reply {
+    fn submission(&self, message: &Event) -> Submission {
+        Submission {
+            channel: self.channel.clone(),
+            to: self.to.clone(),
+            author: Author { kind: AuthorKind::Bot, name: self.name.clone() },
+            message: Message::new(self.subject.clone(), self.parts.clone(), None),
+            in_reply_to: Some(message.id),
+            expires_in: Some(LATE),
+            metadata: serde_json::Map::from_iter([("processor".to_owned(), self.processor.clone().into())]),
+            tags: serde_json::Map::new(),
+            idempotency: Some(Idempotency {
+                caller: format!("processor:{}", self.processor),
+                key: message.id.to_string(),
+                fingerprint: String::new(),
+            }),
+            trace: Trace::from_header(Some(&message.traceparent)),
+        }
+    }
+}
