@@ -16,4 +16,5 @@ mod full_disk;
 mod lifecycle;
 mod media;
 mod outbound;
+mod processors;
 mod support;

@@ -68,8 +68,9 @@ impl Rules {
     /// Of the first rule that matches and has an answer.
     pub(crate) fn reply(&self, ctx: &Context, message: &Passing, matched: &[Matched<'_>]) -> Option<AutoReply> {
         let Matched { rule, language } = matched.iter().find(|matched| !matched.rule.replies.is_empty())?;
+        let language = language.or_else(|| matched.iter().find_map(|matched| matched.language));
         let told = told_language(message);
-        let wanted = [*language, told.as_deref(), Some(&*self.language)];
+        let wanted = [language, told.as_deref(), Some(&*self.language)];
         let of = |wanted: &str| rule.replies.iter().find(|(language, _)| language.as_deref() == Some(wanted));
         let (_, template) = wanted.into_iter().flatten().find_map(of).or(rule.replies.first())?;
         let text = template.fill(|variable| match variable {

@@ -14,12 +14,13 @@ pub const PUBLIC_URL: &str = "https://gate.example";
 #[derive(Clone, Debug)]
 pub struct ConfigBuilder {
     sections: BTreeMap<String, BTreeMap<String, Value>>,
+    routes: Vec<Value>,
 }
 
 impl ConfigBuilder {
     /// On port 0, with an API key, and without backends and channels.
     pub fn new() -> Self {
-        let empty = Self { sections: BTreeMap::new() };
+        let empty = Self { sections: BTreeMap::new(), routes: Vec::new() };
         empty
             .set("server", "listen", "127.0.0.1:0")
             .set("server", "public_url", PUBLIC_URL)
@@ -84,6 +85,20 @@ impl ConfigBuilder {
         self.channel(channel.0, "whatsapp", settings, secrets, provider.map(|provider| provider.address()))
     }
 
+    /// A processor; processors stand in the order of their names here.
+    #[must_use]
+    pub fn processor(self, name: &str, plugin: &str, settings: Value) -> Self {
+        let section = format!("processors.{name}");
+        self.set(&section, "plugin", plugin).set(&section, "settings", settings)
+    }
+
+    /// One route more.
+    #[must_use]
+    pub fn route(mut self, route: Value) -> Self {
+        self.routes.push(route);
+        self
+    }
+
     fn channel(
         self,
         name: &str,
@@ -101,9 +116,13 @@ impl ConfigBuilder {
         this.set(&section, "settings", settings)
     }
 
-    /// Adapters that the channels want.
-    pub(super) fn adapters(&self) -> Vec<&str> {
-        self.sections.values().filter_map(|section| section.get("adapter")?.as_str()).collect()
+    /// Plugins that channels and processors want.
+    pub(super) fn plugins(&self) -> Vec<String> {
+        let named = |section: &'_ BTreeMap<String, Value>| {
+            ["adapter", "plugin"].iter().find_map(|key| section.get(*key).cloned())
+        };
+        let ids = self.sections.values().filter_map(named);
+        ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
     }
 
     /// As TOML.
@@ -115,17 +134,24 @@ impl ConfigBuilder {
                 text.push_str(&format!("{key} = {}\n", toml(value)));
             }
         }
+        for route in &self.routes {
+            text.push_str("[[routes]]\n");
+            for (key, value) in route.as_object().into_iter().flatten() {
+                text.push_str(&format!("{key} = {}\n", toml(value)));
+            }
+        }
         text
     }
 }
 
-/// Text, numbers and lists are written in TOML as in JSON; tables have another sign between key and value.
+/// Text and numbers are written in TOML as in JSON; tables have another sign between key and value.
 fn toml(value: &Value) -> String {
     match value {
         Value::Object(table) => {
             let pairs: Vec<_> = table.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
+        Value::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
 }

@@ -177,7 +177,7 @@ fn provide_plugins(directory: &Path, config: &ConfigBuilder) {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"), PathBuf::from);
     let plugins = directory.join("plugins");
     fs::create_dir(&plugins).unwrap();
-    for id in config.adapters() {
+    for id in config.plugins() {
         let file = format!("{id}.wasm");
         let hostile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/hostile").join(&file);
         let plugin = if hostile.is_file() { hostile } else { built.join(&file) };
