@@ -26,6 +26,7 @@ use crate::interaction::Time;
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::processors::Processors;
+use crate::routes::{Routed, Routes};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -84,7 +85,7 @@ impl Gateway {
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
         let processors = Arc::new(Processors::new(&config));
-        let accept = Accept::new(store.clone(), directory.clone(), media.clone(), base, retention);
+        let accept = Accept::new(with_routes(&store, &config), directory.clone(), media.clone(), base, retention);
         let accept = Arc::new(accept.behind(processors.clone(), config.plugins.limits.quarantine));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
@@ -123,8 +124,10 @@ impl Gateway {
     ) -> anyhow::Result<()> {
         let end_of_work = CancellationToken::new();
         let mut work = JoinSet::new();
-        self.start_deliveries(&end_of_work, &mut work).await?;
         let mut chores = JoinSet::new();
+        for lease in self.start_deliveries(&end_of_work, &mut work).await? {
+            self.watch_backends(lease, &mut chores);
+        }
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
@@ -160,8 +163,9 @@ impl Gateway {
         &self,
         stop: &CancellationToken,
         work: &mut JoinSet<Result<(), StoreError>>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<Lease>> {
         let subscribers = self.subscribers()?;
+        let mut leases = Vec::new();
         for partition in 0..self.store.partitions() {
             let lease = self.store.claim(Partition(partition)).await?;
             let lease = lease.with_context(|| format!("partition {partition} is served by another gateway"))?;
@@ -169,8 +173,18 @@ impl Gateway {
                 self.begin_at_the_end(lease, subscriber).await?;
                 self.start_subscriber(lease, subscriber.clone(), stop, work);
             }
+            leases.push(lease);
         }
-        Ok(())
+        Ok(leases)
+    }
+
+    /// Where routes name who stands in.
+    fn watch_backends(&self, lease: Lease, chores: &mut JoinSet<()>) {
+        for stand_in in Routes::new(&self.config.routes).stand_ins() {
+            let (deliveries, store) = (self.deliveries.clone(), self.store.clone());
+            let watch = deliver::Watch { stand_in, deliveries, store, lease, retention: self.config.store.retention };
+            chores.spawn(watch.run());
+        }
     }
 
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
@@ -213,8 +227,9 @@ impl Gateway {
         let media = self.edge.media.clone();
         let render: deliver::Render =
             Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
-        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
-            .with_context(|| format!("backends.{name}.secret"))?;
+        let target =
+            Backend::new(name, self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
+                .with_context(|| format!("backends.{name}.secret"))?;
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
     }
 
@@ -255,6 +270,14 @@ impl Gateway {
 
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+/// What is appended is given its route.
+fn with_routes(store: &Arc<dyn Store>, config: &Config) -> Arc<dyn Store> {
+    match config.routes.as_slice() {
+        [] => store.clone(),
+        routes => Arc::new(Routed::new(store.clone(), Routes::new(routes), config.store.retention)),
     }
 }
 

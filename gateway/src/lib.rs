@@ -17,4 +17,5 @@ pub mod interaction;
 pub mod media;
 pub mod plugin;
 pub mod processors;
+pub mod routes;
 pub mod store;

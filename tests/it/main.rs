@@ -17,4 +17,5 @@ mod lifecycle;
 mod media;
 mod outbound;
 mod processors;
+mod routes;
 mod support;

@@ -72,6 +72,7 @@ pub(super) fn blank(channel: &ChannelRef, direction: Direction, occurred_at: Tim
         is_final: None,
         reason: None,
         detail: None,
+        route: None,
         tags: serde_json::Map::new(),
         metadata: serde_json::Map::new(),
     }

@@ -27,14 +27,8 @@ fn route(section: &Section<'_>, known: &[String], channels: &[String]) -> Option
     let matches = section.table("match", |section| matches(section, channels));
     let backends = section.texts("backends", 1..=BACKENDS_MAX, |text| backend(text, known));
     let fallback = section.has("fallback").then(|| section.table("fallback", |section| fallback(section, known)));
-    let route = Route {
-        name,
-        matches,
-        backends: backends?,
-        fallback: fallback.flatten(),
-        tags: section.json("tags"),
-        keep: section.flag("keep"),
-    };
+    let (tags, keep) = (section.json("tags"), section.flag("keep"));
+    let route = Route { name, matches, backends: backends?, fallback: fallback.flatten(), tags, keep };
     if route.fallback.as_ref().is_some_and(|fallback| route.backends.contains(&fallback.backend)) {
         section.problem("fallback", "names a backend of this route, which gets everything anyway: name another one");
     }
@@ -96,8 +90,8 @@ fn attributes(section: &Section<'_>) -> BTreeMap<String, Vec<String>> {
     let values = typed.into_iter().filter_map(|(name, value)| match scalars(&value) {
         Some(values) => Some((name, values)),
         None => {
-            let key = format!("attribute.{name}");
-            section.problem(&key, "must be a text, a number, true or false, or a list of them");
+            let rule = format!("{name} must be a text, a number, true or false, or a list of them");
+            section.problem("attribute", &rule);
             None
         }
     });

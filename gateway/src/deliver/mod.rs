@@ -16,6 +16,7 @@ mod record_keeping;
 mod schedule;
 mod settle;
 mod signature;
+mod standing_in;
 mod subscriber;
 mod target;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use fetcher::Fetcher;
 pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};
 pub use schedule::{PAUSE_MAX, retry_after};
 pub use signature::{InvalidSecret, Signer};
+pub use standing_in::Watch;
 pub use subscriber::{Status, Subscriber, SubscriberState};
 pub use target::{Attempt, Outcome, Scope, Target};
 pub use worker::{Shutdown, start};

@@ -9,7 +9,8 @@ mod status;
 mod time;
 
 pub use event::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, Interaction, Kind, Message,
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, FallbackRef, Interaction, Kind,
+    Message, RouteRef,
 };
 pub use identity::{Identity, InvalidIdentity};
 pub use part::{ChoiceOption, ChoicesStyle, MediaKind, Part};
