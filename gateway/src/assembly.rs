@@ -26,7 +26,7 @@ use crate::interaction::Time;
 use crate::media::{self, Media};
 use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::processors::Processors;
-use crate::routes::{Routed, Routes};
+use crate::routes::{self, Routes};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -85,7 +85,7 @@ impl Gateway {
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
         let processors = Arc::new(Processors::new(&config));
-        let accept = Accept::new(with_routes(&store, &config), directory.clone(), media.clone(), base, retention);
+        let accept = Accept::new(routes::around(&store, &config), directory.clone(), media.clone(), base, retention);
         let accept = Arc::new(accept.behind(processors.clone(), config.plugins.limits.quarantine));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
@@ -96,6 +96,7 @@ impl Gateway {
         let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
         let mut problems = channels.bind(&plugins);
         problems.extend(processors.bind(&plugins, limits));
+        problems.extend(processors.try_out(limits).await);
         if !problems.is_empty() {
             return Err(StartError::Problems(problems));
         }
@@ -270,14 +271,6 @@ impl Gateway {
 
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
-    }
-}
-
-/// What is appended is given its route.
-fn with_routes(store: &Arc<dyn Store>, config: &Config) -> Arc<dyn Store> {
-    match config.routes.as_slice() {
-        [] => store.clone(),
-        routes => Arc::new(Routed::new(store.clone(), Routes::new(routes), config.store.retention)),
     }
 }
 

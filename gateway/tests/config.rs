@@ -126,7 +126,7 @@ fn processors_stand_in_the_order_of_the_file_and_routes_as_typed() {
     let [german, words] = &config.routes[..] else { panic!("{:?}", config.routes) };
     assert_eq!((german.name.as_deref(), german.keep, german.matches.share), (Some("german"), true, Some(20)));
     assert_eq!(german.matches.attribute["tier"], ["gold", "1"]);
-    assert_eq!(german.fallback.as_ref().unwrap().after, std::time::Duration::from_secs(600));
+    assert_eq!(german.fallback.as_ref().unwrap().after, Duration::from_secs(600));
     let words = &words.matches.text.as_ref().unwrap().regex;
     assert!(words.is_match("Good Morning, all") && !words.is_match("othello"));
 }

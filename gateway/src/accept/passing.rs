@@ -25,7 +25,7 @@ struct Passed {
 /// What becomes of a happening.
 pub(super) enum Fate {
     /// It goes on, perhaps otherwise, with what is to be answered.
-    Goes(Happening, Vec<Reply>),
+    Goes(Box<Happening>, Vec<Reply>),
     Dropped,
     Held {
         processor: String,
@@ -75,7 +75,7 @@ impl Accept {
                 match self.fate(channel, happening).await? {
                     Fate::Goes(happening, replies) => {
                         passed.answer(replies);
-                        left.push(happening);
+                        left.push(*happening);
                     }
                     Fate::Dropped => {}
                     Fate::Held { processor, reason } => {
@@ -92,12 +92,12 @@ impl Accept {
     /// What processors make of one happening.
     pub(super) async fn fate(&self, channel: &ChannelRef, happening: &Happening) -> Result<Fate, StoreError> {
         let Some(passing) = passing_of(channel, happening) else {
-            return Ok(Fate::Goes(happening.clone(), Vec::new()));
+            return Ok(Fate::Goes(Box::new(happening.clone()), Vec::new()));
         };
         match self.processors.pass(passing).await {
             Ok(came) => {
                 let replies = Reply::to(channel, happening, &came);
-                Ok(Fate::Goes(with(happening, came.passing), replies))
+                Ok(Fate::Goes(Box::new(with(happening, came.passing)), replies))
             }
             Err(Stopped { processor, why: Why::Dropped(reason) }) => {
                 tracing::info!(processor, channel = channel.name, reason, "a message was dropped");
@@ -137,7 +137,7 @@ impl Passed {
 }
 
 /// Messages alone: nothing else has words of people.
-fn passing_of(channel: &ChannelRef, happening: &Happening) -> Option<Passing> {
+pub(super) fn passing_of(channel: &ChannelRef, happening: &Happening) -> Option<Passing> {
     let inbound = |message: &Inbound, direction, author| Passing {
         automatic: message.automatic.clone(),
         metadata: message.metadata.clone(),

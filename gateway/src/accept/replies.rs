@@ -202,3 +202,104 @@ impl Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::accept::Told;
+    use crate::config::Config;
+    use crate::customer::Directory;
+    use crate::media::Media;
+    use crate::plugin::exchange::AutoReply;
+    use crate::store::Store;
+    use crate::store::sqlite::SqliteStore;
+
+    async fn started(store: &Arc<dyn Store>, directory: &Path) -> Accept {
+        let config = Config::parse("", directory, &|_| None).unwrap().config;
+        let (url, retention) = ("http://gw.example".parse().unwrap(), config.store.retention);
+        let media = Media::open(store.clone(), directory, &url, config.media, retention).await.unwrap();
+        let people = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+        Accept::new(store.clone(), people, Arc::new(media), "http://gw.example", retention)
+    }
+
+    fn message(id: &str, automatic: Option<&str>) -> Happening {
+        let sender = json!({"scheme": "tel", "value": "+15550100123"});
+        let content = json!({"subject": null, "parts": [{"type": "text", "text": "hi"}], "quoted_text": null});
+        serde_json::from_value(json!({
+            "kind": "message", "id": id, "sender": sender, "aliases": [], "recipients": [], "at": null,
+            "in_reply_to": null, "automatic": automatic, "content": content, "metadata": {},
+        }))
+        .unwrap()
+    }
+
+    fn channel() -> ChannelRef {
+        ChannelRef { name: "sms".into(), medium: "sms".into(), adapter: "x".into() }
+    }
+
+    /// The message, and what is owed for it, without paying: as a crash leaves it.
+    async fn owe(accept: &Accept, happening: &Happening) -> Vec<Reply> {
+        let parts = vec![Part::Text { text: "hello".into(), html: None }];
+        let reply = AutoReply { subject: None, parts, name: None, pause: Duration::from_secs(3600) };
+        let passing = crate::accept::passing::passing_of(&channel(), happening).unwrap();
+        let came = Came { passing, replies: vec![("p".into(), reply)] };
+        let replies = Reply::to(&channel(), happening, &came);
+        let writes: Vec<_> = replies.iter().map(Reply::write).collect();
+        let told = Told { happenings: std::slice::from_ref(happening), files: &[], raw: None };
+        accept.append_told(&channel(), &[told], &writes, &Trace::from_header(None)).await.unwrap();
+        replies
+    }
+
+    async fn sent(store: &Arc<dyn Store>) -> usize {
+        let filter = crate::store::Filter { kind: Some(Kind::MessageSubmitted), ..Default::default() };
+        store.page(&filter, None, crate::store::Order::OldestFirst, 100).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_is_paid_once_wherever_the_crash_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&directory.path().join("data")).unwrap());
+        let owed = owe(&started(&store, directory.path()).await, &message("1", None)).await;
+        assert_eq!(sent(&store).await, 0);
+
+        let accept = started(&store, directory.path()).await;
+        accept.answer_owed().await.unwrap();
+        assert_eq!(sent(&store).await, 1);
+
+        // Killed after it was sent, and before that was written down.
+        let event = accept.message_to_answer(&owed[0]).await.unwrap().unwrap();
+        let last = owed[0].last_key(event.subject.unwrap());
+        let entry = store.get(&last).await.unwrap();
+        let begun = owed[0].last_write(event.subject.unwrap(), entry.as_ref(), event.id, false);
+        store.commit(Batch { writes: vec![begun, owed[0].write()], ..Batch::default() }).await.unwrap();
+        let accept = started(&store, directory.path()).await;
+        accept.answer_owed().await.unwrap();
+        accept.answer_owed().await.unwrap();
+        assert_eq!(sent(&store).await, 1);
+
+        // Another message of the conversation within the pause; and one that no person wrote.
+        owe(&accept, &message("2", None)).await;
+        assert!(owe(&accept, &message("3", Some("auto-reply"))).await.is_empty());
+        accept.answer_owed().await.unwrap();
+        assert_eq!(sent(&store).await, 1);
+        assert!(store.scan("reply/owed", None, 10).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_pause_is_kept_and_then_over() {
+        let answered = |ago: u64, done| Answered {
+            message: Uuid::nil(),
+            at: Time::now().minus(Duration::from_millis(ago)),
+            pause_ms: 60_000,
+            done,
+        };
+        assert!(!answered(1, true).allows(Uuid::max()));
+        assert!(answered(61_000, true).allows(Uuid::max()));
+        assert!(answered(1, false).allows(Uuid::nil()), "begun and not done");
+        assert!(!answered(99_000, true).allows(Uuid::nil()), "the same message again");
+    }
+}

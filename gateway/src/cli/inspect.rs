@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{print, say};
 use crate::config::Config;
 use crate::egress::Egress;
-use crate::plugin::{NoServices, Plugin, Plugins, Tools};
+use crate::plugin::{Contract, NoServices, Plugin, Plugins, Tools};
 
 /// What a plugin says of itself, and what it really imports.
 pub(super) async fn inspect(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -44,16 +44,20 @@ fn described(plugin: &Plugin) -> Result<String, std::fmt::Error> {
     writeln!(text, "{} {}  {}", manifest.id, manifest.version, manifest.name)?;
     writeln!(text, "  {}\n", manifest.description)?;
     writeln!(text, "contract   {}", manifest.contract)?;
-    writeln!(text, "medium     {}", manifest.medium)?;
+    if manifest.kind() == Some(Contract::Channel) {
+        writeln!(text, "medium     {}", manifest.medium)?;
+        writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
+    }
     writeln!(text, "size       {} KiB, sha256 {}", plugin.bytes().div_ceil(1024), plugin.digest())?;
-    writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
     writeln!(text, "hosts      {}", listed(&manifest.hosts))?;
     writeln!(text, "imports    {}", listed(plugin.imports()))?;
     writeln!(text, "exports    {}", listed(plugin.exports()))?;
     describe_slots(&mut text, plugin)?;
     describe_settings(&mut text, plugin)?;
-    writeln!(text, "\nparts      {}", listed(&manifest.capabilities.parts))?;
-    writeln!(text, "receipts   {}", listed(&manifest.capabilities.receipts))?;
+    if manifest.kind() == Some(Contract::Channel) {
+        writeln!(text, "\nparts      {}", listed(&manifest.capabilities.parts))?;
+        writeln!(text, "receipts   {}", listed(&manifest.capabilities.receipts))?;
+    }
     Ok(text)
 }
 

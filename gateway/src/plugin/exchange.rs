@@ -9,9 +9,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::KeptFile;
-use crate::interaction::{
-    AuthorKind, ChannelRef, Direction, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time,
-};
+pub use super::passing::{AutoReply, Change, Passing, Verdict};
+use crate::interaction::{AuthorKind, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time};
 
 /// A request to a channel, as it came.
 #[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
@@ -213,54 +212,6 @@ pub struct Outbound {
     pub metadata: Map<String, Value>,
     /// Files of ours among the parts, by the address that stands there.
     pub files: BTreeMap<String, Uuid>,
-}
-
-/// A message on its way past a processor.
-#[derive(Clone, Debug)]
-pub struct Passing {
-    pub channel: ChannelRef,
-    pub direction: Direction,
-    pub author: AuthorKind,
-    pub sender: Option<Identity>,
-    pub recipients: Vec<Identity>,
-    /// No person wrote it, but this.
-    pub automatic: Option<String>,
-    /// It was said before, and is now said otherwise.
-    pub edited: bool,
-    pub content: Content,
-    pub metadata: Map<String, Value>,
-    /// What earlier processors made of it.
-    pub tags: Map<String, Value>,
-}
-
-/// What a processor says becomes of it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Pass,
-    Change(Box<Change>),
-    /// For the operator: why it goes no further.
-    Drop(String),
-}
-
-/// What is absent stays.
-#[derive(Clone, Debug, Serialize)]
-pub struct Change {
-    pub content: Option<Content>,
-    pub metadata: Option<Map<String, Value>>,
-    /// Added to those that are there.
-    pub tags: Map<String, Value>,
-    pub reply: Option<AutoReply>,
-}
-
-/// A bot's answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct AutoReply {
-    pub subject: Option<String>,
-    pub parts: Vec<Part>,
-    pub name: Option<String>,
-    /// At most one in that time, for each conversation.
-    pub pause: Duration,
 }
 
 /// A mail as it lies in a mailbox.

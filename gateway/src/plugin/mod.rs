@@ -9,6 +9,7 @@ mod engine;
 pub mod exchange;
 mod host;
 mod manifest;
+mod passing;
 mod registry;
 mod rehearsal;
 mod services;

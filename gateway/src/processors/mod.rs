@@ -57,6 +57,17 @@ impl Processors {
         self.chain.iter().flat_map(|processor| processor.bind(plugins, limits)).collect()
     }
 
+    /// Shows each a message of nobody: what is wrong inside of its settings, it says then, and not at the first message.
+    pub async fn try_out(&self, limits: &Limits) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for processor in &self.chain {
+            if let Some(bound) = processor.bound.load_full() {
+                problems.extend(trial(&processor.config, &bound.plugin, limits).await);
+            }
+        }
+        problems
+    }
+
     /// Whether any processor sees such messages.
     pub fn see(&self, direction: Direction, channel: &str) -> bool {
         self.on_the_way(direction, channel).next().is_some()

@@ -10,11 +10,12 @@ pub use explain::{Explained, Verdict};
 pub use facts::Facts;
 pub use routed::Routed;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config;
 use crate::interaction::{FallbackRef, RouteRef};
-use crate::store::Record;
+use crate::store::{Record, Store};
 
 /// All routes, in their order.
 pub struct Routes {
@@ -28,11 +29,6 @@ impl Routes {
     /// Of the configuration.
     pub fn new(routes: &[config::Route]) -> Self {
         Self { routes: routes.to_vec() }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.routes.is_empty()
     }
 
     /// The first route that matches.
@@ -91,6 +87,14 @@ impl StandIn {
 /// The name of a route, or its number from 1.
 fn salt(at: usize, route: &config::Route) -> String {
     route.name.clone().unwrap_or_else(|| (at + 1).to_string())
+}
+
+/// The store as those see it who append: what they append is given its route.
+pub fn around(store: &Arc<dyn Store>, config: &config::Config) -> Arc<dyn Store> {
+    match config.routes.as_slice() {
+        [] => store.clone(),
+        routes => Arc::new(Routed::new(store.clone(), Routes::new(routes), config.store.retention)),
+    }
 }
 
 /// The route that a record took; `None`: it is for every backend.
