@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The top of the repository.
 pub(crate) fn repository() -> &'static Path {
@@ -26,6 +26,17 @@ pub(crate) fn hostile() -> Result<PathBuf> {
     let component = repository().join("target/hostile/hostile.wasm");
     ensure!(component.is_file(), "no {}: `cargo xtask bench` builds it", component.display());
     Ok(component)
+}
+
+/// An adapter that reads mails, and its id: the shipped one, or that of the tests.
+pub(crate) fn mail_adapter() -> Result<(PathBuf, &'static str)> {
+    for (folder, id) in [("target/plugins", "email"), ("target/hostile", "postbox")] {
+        let directory = repository().join(folder);
+        if directory.join(format!("{id}.wasm")).is_file() {
+            return Ok((std::path::absolute(directory)?, id));
+        }
+    }
+    bail!("no adapter for mails: `cargo xtask bench` builds one")
 }
 
 /// The gateway as it is shipped.

@@ -16,15 +16,17 @@ use crate::accept::{self, Accept};
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Rendered, Shutdown, Subscriber, Target,
+    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Shutdown, Story, Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
-use crate::egress::Egress;
+use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
+use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
-use crate::plugin::{Artefacts, Plugins, Tools};
+use crate::outbound::Permits;
+use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::processors::Processors;
 use crate::routes::{self, Routes};
 use crate::store::sqlite::SqliteStore;
@@ -44,8 +46,11 @@ pub struct Gateway {
     pub processors: Arc<Processors>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub tokens: Arc<Tokens>,
 }
 
 /// Why the gateway does not start.
@@ -83,14 +88,20 @@ impl Gateway {
         let retention = config.store.retention;
         let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
         let media = Arc::new(media);
-        let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+        let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
+        let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
+        let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
         let processors = Arc::new(Processors::new(&config));
-        let accept = Accept::new(routes::around(&store, &config), directory.clone(), media.clone(), base, retention);
+        let (people, will) = (directory.clone(), consents.clone());
+        let accept = Accept::new(routes::around(&store, &config), people, will, media.clone(), base, retention);
+        let accept = accept.guarded(config.loops.clone());
         let accept = Arc::new(accept.behind(processors.clone(), config.plugins.limits.quarantine));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
-        let services = GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), limits);
+        let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
+        let services =
+            GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
@@ -110,7 +121,8 @@ impl Gateway {
             media,
         };
         let deliveries = Arc::new(Deliveries::default());
-        Ok(Self { config, store, plugins, processors, edge: Arc::new(edge), directory, deliveries, egress })
+        let edge = Arc::new(edge);
+        Ok(Self { config, store, plugins, processors, edge, directory, consents, permits, deliveries, egress, tokens })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -125,6 +137,7 @@ impl Gateway {
     ) -> anyhow::Result<()> {
         let end_of_work = CancellationToken::new();
         let mut work = JoinSet::new();
+        self.start_mailboxes(&end_of_work, &mut work);
         let mut chores = JoinSet::new();
         for lease in self.start_deliveries(&end_of_work, &mut work).await? {
             self.watch_backends(lease, &mut chores);
@@ -133,6 +146,8 @@ impl Gateway {
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
         chores.spawn(answer_owed(self.clone()));
+        let accept = self.edge.accept.clone();
+        chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
         crate::edge::serve(listening, self.edge.clone(), self.router(&stop), stop).await;
         end_of_work.cancel();
@@ -151,13 +166,21 @@ impl Gateway {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
             directory: self.directory.clone(),
+            consents: self.consents.clone(),
+            permits: self.permits.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
             processors: self.processors.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
+            controllers: self.controllers(),
             stop: stop.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let backends = self.config.backends.iter().filter(|(_, backend)| !backend.listen);
+        backends.map(|(name, _)| name.clone()).collect()
     }
 
     async fn start_deliveries(
@@ -186,6 +209,44 @@ impl Gateway {
             let watch = deliver::Watch { stand_in, deliveries, store, lease, retention: self.config.store.retention };
             chores.spawn(watch.run());
         }
+    }
+
+    fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
+        for channel in self.edge.channels.iter() {
+            if let Some(mailbox) = self.mailbox(channel) {
+                work.spawn(mailbox.run(stop.clone()));
+            }
+        }
+    }
+
+    /// Of channels whose adapter has one, and whose settings say where it is.
+    fn mailbox(&self, channel: &Arc<crate::channels::Channel>) -> Option<Mailbox> {
+        let fetching = account(channel)?.imap?;
+        let login = self.login(channel, mail::IMAP_PASSWORD)?;
+        let intake = Intake {
+            channel: channel.clone(),
+            accept: self.edge.accept.clone(),
+            quarantine: self.edge.quarantine.clone(),
+            store: self.store.clone(),
+            retention: self.config.store.retention,
+            bytes_max: self.config.mail.bytes_max,
+        };
+        Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
+    }
+
+    /// Where a channel's letters are handed over.
+    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
+        let server = account(channel)?.smtp?;
+        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
+        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
+    }
+
+    /// A token where there is one, else the password of that slot.
+    fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
+        if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
+            return Some(Login::Token(source.clone(), self.tokens.clone()));
+        }
+        channel.config.secrets.get(slot).cloned().map(Login::Password)
     }
 
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
@@ -225,24 +286,27 @@ impl Gateway {
     }
 
     fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
-        let media = self.edge.media.clone();
-        let render: deliver::Render =
-            Arc::new(move |record| Rendered { body: media.render(record), ..Rendered::plain(record) });
-        let target =
-            Backend::new(name, self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, render)
-                .with_context(|| format!("backends.{name}.secret"))?;
+        let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
+        let story = Arc::new(Story::new(name, backend, media, store, directory));
+        let url = backend.url.clone();
+        let target = Backend::new(name, self.egress.clone(), url, &backend.secret, backend.timeout, story)
+            .with_context(|| format!("backends.{name}.secret"))?;
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
     }
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
         let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
+        let post = self.post(&channel);
         let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
         let target = ChannelSender {
             channel,
             accept: self.edge.accept.clone(),
             directory: self.directory.clone(),
             media: self.edge.media.clone(),
+            permits: self.permits.clone(),
             store: self.store.clone(),
+            post,
+            retention: self.config.store.retention,
             attempts_max: self.attempts_max(),
         };
         self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
@@ -272,6 +336,12 @@ impl Gateway {
     fn attempts_max(&self) -> u32 {
         u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
+}
+
+/// The mailbox of a channel, if its adapter has one. Its settings were checked when it was bound.
+fn account(channel: &crate::channels::Channel) -> Option<Account> {
+    let bound = channel.bound().filter(|bound| bound.plugin.manifest().transport == Transport::Mail)?;
+    Account::of(&bound.plugin.manifest().with_defaults(&channel.config.settings)).ok()
 }
 
 /// Loads every plugin; one that is refused is told, and missed only by channels that want it.

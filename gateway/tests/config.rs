@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use omnigate::config::{
-    Config, ConfigErrors, Engine, Loaded, OnFailure, OnUncertain, Problem, Scope, Ways, parse_duration,
+    Config, ConfigErrors, Engine, Loaded, Marketing, OnFailure, OnUncertain, Problem, Scope, Ways, parse_duration,
 };
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config");
@@ -104,6 +104,9 @@ fn everything_typed_arrives() {
     assert_eq!(config.backends["desk"].url.as_str(), "https://desk.example.com/in?tenant=1");
     let channel = &config.channels["support-sms"];
     assert_eq!(channel.on_uncertain, OnUncertain::Hold);
+    assert_eq!(channel.keywords, Some(false));
+    assert_eq!((config.consent.stop.len(), config.consent.start.len()), (2, 0));
+    assert_eq!(config.consent.marketing, Marketing::OptIn);
     assert_eq!(channel.secrets["auth_token"].expose(), "hush-from-a-file");
     let settings = serde_json::json!({
         "from": "+15557654321", "since": "2026-11-21T10:00:00Z", "list": [1, -2, 1000, 0.5, true], "deep": {"a": {"b": "c"}}
@@ -151,7 +154,7 @@ fn the_shipped_file_is_right_in_its_comments() {
         text.lines().map(|line| format!("{}\n", line.strip_prefix("#:").unwrap_or(line))).collect();
     let loaded = Config::parse(&uncommented, Path::new(ROOT), &|_| Some("set".into())).unwrap();
     let channels: Vec<&str> = loaded.config.channels.keys().map(String::as_str).collect();
-    assert_eq!(channels, ["support-sms", "telegram", "website", "whatsapp"]);
+    assert_eq!(channels, ["support-mail", "support-sms", "telegram", "website", "whatsapp"]);
     assert_eq!((&*loaded.config.processors[0].plugin, &*loaded.config.routes[0].backends[0]), ("redact", "desk"));
 }
 

@@ -333,6 +333,7 @@ async fn interaction_to_a_channel_without_that_ability() {
     let mut body = send_body();
     body["message"]["parts"] =
         json!([{ "type": "choices", "style": "buttons", "options": [{ "id": "a", "title": "A" }] }]);
+    body["lossless"] = json!(true);
     let answer = world.gateway.client().call("POST", "/v1/messages", Some(&body)).await;
     answer.expect_problem(
         422,

@@ -11,7 +11,7 @@ const BOT: Telegram = Telegram("bot");
 #[tokio::test]
 async fn terminate_lets_deliveries_in_hand_end() {
     let backend = Backend::start().await;
-    backend.behave(|_| Behaviour::Hang);
+    backend.behave(hang_on_words);
     let gateway = Gateway::start(ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None)).await;
     BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
     backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
@@ -31,7 +31,7 @@ async fn terminate_lets_deliveries_in_hand_end() {
 #[tokio::test]
 async fn the_drain_has_an_end() {
     let backend = Backend::start().await;
-    backend.behave(|_| Behaviour::Hang);
+    backend.behave(hang_on_words);
     let config =
         ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None).set("server", "drain_timeout", "1s");
     let gateway = Gateway::start(config).await;
@@ -48,7 +48,7 @@ async fn the_drain_has_an_end() {
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let backend = Backend::start().await;
-    backend.behave(|_| Behaviour::Hang);
+    backend.behave(hang_on_words);
     let config =
         ConfigBuilder::new().backend("desk", &backend).telegram(&BOT, None).set("server", "drain_timeout", "10m");
     let gateway = Gateway::start(config.set("backends.desk", "timeout", "5m")).await;
@@ -90,7 +90,7 @@ async fn reloads_under_load_refuse_nobody() {
 #[tokio::test]
 async fn a_reload_answers_providers_while_deliveries_in_hand_end() {
     let backend = Backend::start().await;
-    backend.behave(|_| Behaviour::Hang);
+    backend.behave(hang_on_words);
     let gateway = Gateway::start(patient(&backend)).await;
     BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
     backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
@@ -110,7 +110,7 @@ async fn a_reload_answers_providers_while_deliveries_in_hand_end() {
 #[tokio::test]
 async fn a_reload_can_be_ended() {
     let backend = Backend::start().await;
-    backend.behave(|_| Behaviour::Hang);
+    backend.behave(hang_on_words);
     let gateway = Gateway::start(patient(&backend)).await;
     BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
     backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
@@ -121,6 +121,11 @@ async fn a_reload_can_be_ended() {
     backend.release();
     let (status, _) = gateway.ended().await;
     assert_eq!(status.code(), Some(0));
+}
+
+/// That a conversation was opened, is taken at once.
+fn hang_on_words(delivery: &Delivery) -> Behaviour {
+    if delivery.text.is_empty() { Behaviour::Take } else { Behaviour::Hang }
 }
 
 /// A gateway that waits for minutes where it must wait.

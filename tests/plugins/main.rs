@@ -4,6 +4,7 @@
 // A test's own modules have no outside, and a panic is how it fails.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 
+mod broken;
 mod case;
 #[path = "../support/peer.rs"]
 mod peer;

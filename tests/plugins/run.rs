@@ -58,18 +58,33 @@ impl Runner {
         serde_json::from_str(&hide(outcome.to_string())).unwrap()
     }
 
+    /// Hands mails to an adapter, one after the other; tells each that broke it, and why.
+    pub async fn receive(&self, plugin: &str, case: &str, mails: impl Iterator<Item = Vec<u8>>) -> Vec<String> {
+        let case: Case = toml::from_str(case).unwrap();
+        let plugin = self.plugins.get(plugin).unwrap_or_else(|| panic!("{plugin} is not built: cargo xtask plugins"));
+        let peer = Peer::scripted(Vec::new()).await;
+        let binding = Arc::new(self.binding(&case, &plugin, &peer, Path::new("case")));
+        let mut broken = Vec::new();
+        for raw in mails {
+            self.services.reset(&case);
+            let mail = Arrived { id: "1.1".into(), at: Time::from_ms(0), raw: raw.clone() };
+            if let Err(failure) = plugin.receive(&binding, mail).await.result {
+                broken.push(format!("{failure:?}: {}", String::from_utf8_lossy(&raw)));
+            }
+        }
+        broken
+    }
+
     fn binding(&self, case: &Case, plugin: &Plugin, peer: &Peer, path: &Path) -> Binding {
         let settings = Value::Object(case.settings.clone()).to_string().replace("{peer}", &peer.url());
         if plugin.manifest().kind() == Some(Contract::Processor) {
             return self.processor(case, plugin, path);
         }
         let channel = config::Channel {
-            adapter: plugin.manifest().id.clone(),
             settings: serde_json::from_str(&settings).unwrap(),
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
             grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
-            on_uncertain: config::OnUncertain::Resend,
-            concurrency: 1,
+            ..config::Channel::of(&*plugin.manifest().id)
         };
         let checked = plugin::check(&case.channel, &channel, plugin.manifest());
         assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);
@@ -226,7 +241,11 @@ fn shown_download(request: &omnigate::egress::Request) -> Value {
 fn shown_headers(headers: &hyper::HeaderMap) -> Map<String, Value> {
     let shown = ["authorization", "content-type"].into_iter().filter_map(|name| {
         let value = headers.get(name)?;
-        Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        // A signature over the address of the peer, which has another port every time.
+        let shown =
+            value.split_once("Signature=").map_or(value.clone(), |(before, _)| format!("{before}Signature=..."));
+        Some((name.to_owned(), shown.into()))
     });
     shown.collect()
 }

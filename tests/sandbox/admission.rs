@@ -61,7 +61,8 @@ async fn each_refusal_names_the_plugin_the_rule_and_the_way_out() {
          "plugin hostile does not start: it used more processor time than plugins.limits.cpu: mend what it does before its first call, and rebuild it".into()),
         (written("(core module $m (memory 1)) (core instance (instantiate $m)) (core instance (instantiate $m)) (core instance (instantiate $m))"),
          "plugin hostile cannot be compiled: ".into()),
-        (written("(core module $m (memory 1000)) (core instance (instantiate $m))"), "plugin hostile cannot be compiled: ".into()),
+        (written("(core module $m (memory 1000)) (core instance (instantiate $m))"),
+         "plugin hostile does not start: it asked for more memory than plugins.limits.memory: mend".into()),
         (written("(core module $m (table 1000000 funcref)) (core instance (instantiate $m))"), "plugin hostile cannot be compiled: ".into()),
         (written(&format!("(core module $m) {}", "(core instance (instantiate $m)) ".repeat(41))), "plugin hostile cannot be compiled: ".into()),
         // Grows as long as it may, then traps: a table bomb.
@@ -75,6 +76,17 @@ async fn each_refusal_names_the_plugin_the_rule_and_the_way_out() {
         assert!(!told.contains('\n') && told.chars().count() < 900, "{told}");
     }
     bench.is_whole().await;
+}
+
+/// Its names fit, its types do not: it would fail in every call.
+#[tokio::test]
+async fn a_component_of_another_draft_of_the_contract_is_refused() {
+    let bench = Bench::new().await;
+    let plugins = bench::plugins(&bench.limits, tools());
+    let told = refusal(&plugins, &rebuilt(&[("in-reply-to", "in-reply-on")]));
+    let begin = "plugin hostile does not fit contract channel@1: ";
+    assert!(told.starts_with(begin) && told.contains("in-reply-on"), "{told}");
+    assert!(told.ends_with(": rebuild it with an SDK for channel@1"), "{told}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omnigate::channels::{GatewayServices, Hub};
 use omnigate::config::{self, Config, Limits, Secret};
 use omnigate::customer::Directory;
-use omnigate::egress::Egress;
+use omnigate::egress::{Egress, Tokens};
 use omnigate::media::Media;
 use omnigate::plugin::exchange::{Broken, Called, Failure, Outcome, Request};
 use omnigate::plugin::{Artefacts, Binding, Plugin, Plugins, Tools};
@@ -81,14 +81,11 @@ impl Bench {
     /// A channel that may call these hosts, and send its token there.
     pub fn channel(&self, name: &str, hosts: &[&str]) -> Arc<Binding> {
         let channel = config::Channel {
-            adapter: "hostile".into(),
-            settings: serde_json::Map::new(),
             secrets: [("token", TOKEN), ("webhook", WEBHOOK)]
                 .map(|(slot, value)| (slot.into(), Secret::new(value)))
                 .into(),
             grants: config::Grants { hosts: hosts.iter().map(|host| host.parse().unwrap()).collect() },
-            on_uncertain: config::OnUncertain::Resend,
-            concurrency: 1,
+            ..config::Channel::of("hostile")
         };
         let (manifest, url) = (self.plugin.manifest(), "https://gate.example".parse().unwrap());
         let mut binding = Binding::new(name, &channel, manifest, &url, &self.limits, Secret::new("of the channel"));
@@ -154,10 +151,11 @@ pub fn plugins(limits: &Limits, tools: Tools) -> Plugins {
 
 async fn services(home: &Path, config: &Config, hub: Arc<Hub>) -> GatewayServices {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&home.join("data")).unwrap());
-    let directory = Arc::new(Directory::new(store.clone(), config.conversations.idle));
+    let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
     let url = "https://gate.example".parse().unwrap();
     let media = Media::open(store.clone(), home, &url, config.media.clone(), config.store.retention).await.unwrap();
-    GatewayServices::new(store, hub, directory, Arc::new(media), &config.plugins.limits)
+    let tokens = Arc::new(Tokens::new(Arc::new(Egress::new()), store.clone()));
+    GatewayServices::new(store, hub, directory, Arc::new(media), tokens, &config.plugins.limits)
 }
 
 /// Everything that was logged in this process, as JSON lines.

@@ -1,11 +1,10 @@
 //! Calls of a good adapter after calls of a hostile one, in one engine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use omnigate::config::{self, Grants, OnUncertain};
+use omnigate::config;
 use omnigate::plugin::exchange::Request;
 use omnigate::plugin::{Binding, Plugin};
 
@@ -70,16 +69,8 @@ async fn typical(sandbox: &Sandbox, plan: &Plan) -> Result<f64> {
 
 fn attacker(sandbox: &Sandbox) -> Result<(Plugin, Arc<Binding>)> {
     let plugin = sandbox.plugins.admit(&place::hostile()?).map_err(|error| anyhow!("{error}"))?;
-    let channel = config::Channel {
-        adapter: "hostile".into(),
-        settings: serde_json::Map::new(),
-        secrets: BTreeMap::new(),
-        grants: Grants { hosts: Vec::new() },
-        on_uncertain: OnUncertain::Resend,
-        concurrency: 1,
-    };
     let limits = config::Limits { cpu: Duration::from_millis(100), ..sandbox.limits.clone() };
-    let binding = bound(&plugin, &channel, &limits)?;
+    let binding = bound(&plugin, &config::Channel::of("hostile"), &limits)?;
     Ok((plugin, binding))
 }
 

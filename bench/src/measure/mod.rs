@@ -1,12 +1,17 @@
 //! What is measured.
 
 mod accept;
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "tests have more use for it")]
+#[path = "../../../tests/support/dovecot.rs"]
+mod dovecot;
 mod forward;
 mod hostile;
+mod mail;
 mod outbound;
 mod plugin;
 mod servers;
 mod start;
+mod timeline;
 
 use std::time::Duration;
 
@@ -42,8 +47,12 @@ pub(crate) enum Part {
     Plugin,
     /// The same after attacks by another plugin.
     Hostile,
+    /// Mails that wait in a mailbox.
+    Mail,
     /// Start and memory.
     Start,
+    /// Pages of a long history.
+    Timeline,
 }
 
 /// Every part of the plan.
@@ -67,6 +76,12 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     }
     if wanted(Part::Outbound) {
         rows.extend(outbound::measure(plan).await?);
+    }
+    if wanted(Part::Mail) {
+        rows.extend(mail::measure(plan)?);
+    }
+    if wanted(Part::Timeline) {
+        rows.extend(timeline::measure(plan).await?);
     }
     Ok(rows)
 }

@@ -84,12 +84,9 @@ pub(super) fn bound(plugin: &Plugin, channel: &config::Channel, limits: &config:
 fn channel() -> Result<config::Channel> {
     let secrets = [("access_token", "bench-token"), ("app_secret", APP_SECRET)];
     Ok(config::Channel {
-        adapter: "whatsapp".into(),
         settings: serde_json::from_value(serde_json::json!({ "phone_number_id": PHONE_NUMBER_ID }))?,
         secrets: secrets.into_iter().map(|(slot, value)| (slot.to_owned(), Secret::new(value))).collect(),
-        grants: config::Grants { hosts: Vec::new() },
-        on_uncertain: config::OnUncertain::Resend,
-        concurrency: 1,
+        ..config::Channel::of("whatsapp")
     })
 }
 

@@ -115,11 +115,12 @@ fn interaction(message: Received, person: Person, now: Time) -> Interaction {
     let author = Author { kind: AuthorKind::Contact, name: from.as_ref().and_then(|from| from.name.clone()) };
     Interaction {
         direction: Direction::Inbound,
-        channel: ChannelRef { name: CHANNEL.into(), medium: "whatsapp".into(), adapter: "whatsapp".into() },
+        channel: Some(ChannelRef { name: CHANNEL.into(), medium: "whatsapp".into(), adapter: "whatsapp".into() }),
         contact: Some(person.contact),
         conversation: Some(person.conversation),
         author,
         from,
+        claims: Vec::new(),
         to: message.to,
         external_ids: vec![message.id],
         in_reply_to: None,

@@ -38,7 +38,12 @@ impl Person {
         let name = identities.iter().find_map(|identity| identity.name.clone());
         Self {
             contact: ContactRef { id: Uuid::now_v7(), name, identities: identities.to_vec() },
-            conversation: ConversationRef { id: Uuid::now_v7(), new: true, channels: vec![channel.to_owned()] },
+            conversation: ConversationRef {
+                id: Uuid::now_v7(),
+                new: true,
+                channels: vec![channel.to_owned()],
+                control: None,
+            },
         }
     }
 

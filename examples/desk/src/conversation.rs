@@ -51,7 +51,7 @@ pub(crate) struct Item {
     pub(crate) kind: String,
     pub(crate) at: String,
     pub(crate) outbound: bool,
-    pub(crate) channel: Channel,
+    pub(crate) channel: Option<Channel>,
     pub(crate) author: Author,
     pub(crate) message: Option<Message>,
     pub(crate) in_reply_to: Option<String>,

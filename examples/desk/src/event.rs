@@ -19,7 +19,8 @@ pub(crate) struct Event {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Interaction {
     pub(crate) direction: String,
-    pub(crate) channel: Channel,
+    /// None for what happened on no channel, such as a link between two contacts.
+    pub(crate) channel: Option<Channel>,
     pub(crate) contact: Option<Contact>,
     pub(crate) conversation: Option<ConversationRef>,
     pub(crate) author: Author,

@@ -53,7 +53,8 @@ impl Inbox {
             "message.reaction" => self.change(event, react),
             "contact.typing" => typing(&event),
             "contact.erased" => self.erase(&event),
-            "channel.state" => None,
+            // The first message says it.
+            "channel.state" | "conversation.opened" => None,
             kind => {
                 let kind = kind.to_owned();
                 self.add(event, &kind)
@@ -100,7 +101,9 @@ impl Inbox {
         let mut summary = known.unwrap_or_else(|| Summary::new(&reference.id));
         summary.contact = event.data.contact.clone().or(summary.contact);
         summary.channels = reference.channels.clone();
-        summary.medium = event.data.channel.medium.clone();
+        if let Some(channel) = &event.data.channel {
+            summary.medium = channel.medium.clone();
+        }
         summary.closed = event.kind.ends_with("conversation.closed");
         Some(summary)
     }

@@ -118,7 +118,7 @@ fn own_item(conversation: &Conversation, reply: Reply, accepted: &Value, in_repl
         kind: "message".into(),
         at: jiff::Timestamp::now().to_string(),
         outbound: true,
-        channel: Channel { name: channel, medium: conversation.summary.medium.clone() },
+        channel: Some(Channel { name: channel, medium: conversation.summary.medium.clone() }),
         author: Author { kind: "agent".into(), name: None },
         message: Some(Message { subject: None, text: reply.text, quoted_text: None, parts: reply.parts }),
         in_reply_to,

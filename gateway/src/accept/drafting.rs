@@ -3,10 +3,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::envelope::{attributed, blank, by_contact, event, with_message};
+use super::envelope::{attributed, blank, by_contact, event, news_event, with_message};
 use super::happened::{One, Scene, Told};
+use super::will::{Wish, Word};
 use super::{Accept, external_key, id_value, name_key};
-use crate::customer::{Attribution, LastInbound, Session};
+use crate::customer::{Attribution, LastInbound, Session, Suggestion};
 use crate::interaction::{Author, AuthorKind, Direction, Identity, Interaction, Kind, Message, Part, Time};
 use crate::media::{self, Announced, Source};
 use crate::plugin::exchange::{Content, Happening, Inbound, Media, MediaSource, Piece};
@@ -14,13 +15,19 @@ use crate::store::{DedupeKey, NewEvent, StoreError, Write};
 
 /// One commit in the making: happenings become events, people are found or made.
 pub(super) struct Drafting<'a> {
-    accept: &'a Accept,
-    scene: &'a Scene<'a>,
+    pub(super) accept: &'a Accept,
+    pub(super) scene: &'a Scene<'a>,
     pub(super) session: Session<'a>,
     pub(super) events: Vec<NewEvent>,
     pub(super) writes: Vec<Write>,
+    /// Said by people, and not by their provider.
+    pub(super) words: Vec<Word>,
     /// The next event speaks of files that must be fetched.
     fetch: bool,
+    /// The member that the next event is about.
+    owner: Option<Uuid>,
+    /// Events that nobody told: the gateway decided them.
+    pub(super) decided: usize,
     /// Names of messages of this very commit.
     names: HashMap<String, Uuid>,
     /// Kept files that an event speaks of already.
@@ -35,8 +42,19 @@ type Drafted<T = ()> = Result<T, StoreError>;
 impl<'a> Drafting<'a> {
     pub(super) fn new(accept: &'a Accept, scene: &'a Scene<'a>) -> Self {
         let session = accept.directory.session(scene.now);
-        let (names, kept) = (HashMap::new(), BTreeSet::new());
-        Self { accept, scene, session, events: Vec::new(), writes: Vec::new(), fetch: false, names, kept }
+        Self {
+            accept,
+            scene,
+            session,
+            events: Vec::new(),
+            writes: Vec::new(),
+            words: Vec::new(),
+            fetch: false,
+            owner: None,
+            decided: 0,
+            names: HashMap::new(),
+            kept: BTreeSet::new(),
+        }
     }
 
     /// Whether there is nothing but events to write.
@@ -63,9 +81,8 @@ impl<'a> Drafting<'a> {
             }
             Happening::Typing { sender, on } => self.typing(sender, *on).await,
             Happening::Consent { id, sender, at, granted, category, evidence } => {
-                let data = self.of(sender, *at).await?;
-                let detail = json!({ "granted": granted, "category": category, "evidence": evidence });
-                self.push_detail(Kind::ContactConsent, data, Some(id), detail)
+                let (category, evidence) = (category.as_deref(), evidence.as_deref());
+                self.consent(Wish { id, sender, at: *at, granted: *granted, category, evidence }).await
             }
             Happening::IdentityChange { id, previous, current, at } => {
                 self.identity_change(id, previous, current, *at).await
@@ -84,15 +101,32 @@ impl<'a> Drafting<'a> {
     async fn message(&mut self, message: &Inbound, told: &Told<'_>) -> Drafted {
         let channel = self.scene.channel;
         let addresses: Vec<&Identity> = std::iter::once(&message.sender).chain(&message.aliases).collect();
-        let attribution = self.session.attribute(&addresses, &channel.name).await?;
+        let attribution = self.attribution(&addresses).await?;
         let (from, external_id) = (message.sender.clone(), Some(message.id.clone()));
-        self.session
-            .note_inbound(attribution.contact.id, LastInbound { channel: channel.name.clone(), from, external_id });
+        self.session.note_inbound(attribution.owner, LastInbound { channel: channel.name.clone(), from, external_id });
+        self.claims(attribution.owner, message).await?;
         let mut data = by_contact(channel, &attribution, message.sender.clone(), message.at, self.scene.now);
+        data.claims.clone_from(&message.claims);
         if message.automatic.is_some() {
             data.author.kind = AuthorKind::Bot;
+            return self.push_message(Kind::MessageReceived, data, message, told).await;
+        }
+        self.note_word(message);
+        if let Some((answer, question)) = self.answer(message).await? {
+            data.in_reply_to = Some(question);
+            return self.push_message(Kind::MessageReceived, data, &answer, told).await;
         }
         self.push_message(Kind::MessageReceived, data, message, told).await
+    }
+
+    /// What a person claims joins nobody: whoever answers may look into it.
+    async fn claims(&mut self, owner: Uuid, message: &Inbound) -> Drafted {
+        for identity in &message.claims {
+            let (identity, at, channel) = (identity.clone(), self.scene.now, self.scene.channel.name.clone());
+            let suggestion = Suggestion { identity, at, channel, evidence: message.id.clone() };
+            self.session.suggest(owner, suggestion).await?;
+        }
+        Ok(())
     }
 
     /// Written in the provider's own app; what we sent ourselves and is only echoed, is in the log already.
@@ -102,7 +136,7 @@ impl<'a> Drafting<'a> {
             return Ok(());
         }
         let Some(person) = message.recipients.first() else { return Ok(()) };
-        let attribution = self.session.attribute(&[person], &channel.name).await?;
+        let attribution = self.attribution(&[person]).await?;
         let at = message.at.unwrap_or(self.scene.now);
         let mut data = attributed(channel, &attribution, Direction::Outbound, at, self.scene.now);
         data.author = Author { kind: AuthorKind::Agent, name: message.sender.name.clone() };
@@ -127,11 +161,12 @@ impl<'a> Drafting<'a> {
     /// Typing opens no conversation and makes no contact.
     async fn typing(&mut self, sender: &Identity, on: bool) -> Drafted {
         let Some(attribution) = self.session.known(sender).await? else { return Ok(()) };
+        self.owner = Some(attribution.owner);
         let data = by_contact(self.scene.channel, &attribution, sender.clone(), None, self.scene.now);
         self.push_detail(Kind::ContactTyping, data, None, json!({ "on": on }))
     }
 
-    /// An address that is another contact's already stays there, and both are told of.
+    /// Where somebody separated the two contacts, they stay two, and whoever listens is told.
     async fn identity_change(
         &mut self,
         id: &str,
@@ -139,15 +174,29 @@ impl<'a> Drafting<'a> {
         current: &Identity,
         at: Option<Time>,
     ) -> Drafted {
-        let attribution = self.session.attribute(&[previous, current], &self.scene.channel.name).await?;
-        let linked = attribution.contact.identities.iter().any(|identity| identity.same_address(current));
+        let attribution = self.attribution(&[previous, current]).await?;
+        if self.linked(id) {
+            return Ok(());
+        }
         let data = by_contact(self.scene.channel, &attribution, current.clone(), at, self.scene.now);
         let detail = json!({ "previous": previous, "current": current, "reason": "told by the channel" });
-        if linked {
+        if attribution.contact.has(current) {
             return self.push_detail(Kind::ContactLinked, data, Some(id), detail);
         }
         let what = "an address changed to one that belongs to another contact";
         self.push_detail(Kind::ChannelUnsupported, data, Some(id), json!({ "what": what, "change": detail }))
+    }
+
+    /// Whether two contacts were joined just now; then their news are the event, and known by its id.
+    fn linked(&mut self, id: &str) -> bool {
+        let dedupe = dedupe_key(&self.scene.channel.name, Kind::ContactLinked, id);
+        let before = self.events.len();
+        self.push_news();
+        let linked = self.events[before..].iter_mut().find(|event| event.kind == Kind::ContactLinked);
+        let Some(linked) = linked else { return false };
+        linked.dedupe = Some(dedupe);
+        self.decided -= 1;
+        true
     }
 
     async fn unsupported(
@@ -161,7 +210,7 @@ impl<'a> Drafting<'a> {
         let (channel, now) = (self.scene.channel, self.scene.now);
         let data = match sender {
             Some(sender) => self.of(sender, at).await?,
-            None => blank(channel, Direction::Inbound, at.unwrap_or(now), now),
+            None => blank(Some(channel), Direction::Inbound, at.unwrap_or(now), now),
         };
         self.push_detail(Kind::ChannelUnsupported, data, Some(id), json!({ "what": what }))?;
         if let Some(event) = self.events.last_mut() {
@@ -170,13 +219,15 @@ impl<'a> Drafting<'a> {
         Ok(())
     }
 
-    async fn attribution(&mut self, sender: &Identity) -> Drafted<Attribution> {
-        self.session.attribute(&[sender], &self.scene.channel.name).await
+    async fn attribution(&mut self, addresses: &[&Identity]) -> Drafted<Attribution> {
+        let attribution = self.session.attribute(addresses, &self.scene.channel.name).await?;
+        self.owner = Some(attribution.owner);
+        Ok(attribution)
     }
 
     /// Something that a person did.
-    async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
-        let attribution = self.attribution(sender).await?;
+    pub(super) async fn of(&mut self, sender: &Identity, at: Option<Time>) -> Drafted<Interaction> {
+        let attribution = self.attribution(&[sender]).await?;
         Ok(by_contact(self.scene.channel, &attribution, sender.clone(), at, self.scene.now))
     }
 
@@ -245,7 +296,13 @@ impl<'a> Drafting<'a> {
         }
     }
 
-    fn push_detail(&mut self, kind: Kind, mut data: Interaction, id: Option<&str>, detail: Value) -> Drafted {
+    pub(super) fn push_detail(
+        &mut self,
+        kind: Kind,
+        mut data: Interaction,
+        id: Option<&str>,
+        detail: Value,
+    ) -> Drafted {
         data.detail = Some(detail);
         self.push(kind, data, id);
         Ok(())
@@ -254,10 +311,21 @@ impl<'a> Drafting<'a> {
     fn push(&mut self, kind: Kind, data: Interaction, id: Option<&str>) -> Uuid {
         let dedupe = id.map(|id| dedupe_key(&self.scene.channel.name, kind, id));
         let target = std::mem::take(&mut self.fetch).then(|| media::TARGET.to_owned());
-        let event = event(kind, data, &self.accept.schema_url, self.scene.trace, dedupe, target);
+        let owner = self.owner.take();
+        self.push_news();
+        let event = event(kind, owner, data, &self.accept.schema_url, self.scene.trace, dedupe, target);
         let id = event.id;
         self.events.push(event);
         id
+    }
+
+    /// What was decided on the way goes before what caused it.
+    fn push_news(&mut self) {
+        let Scene { channel, trace, now, .. } = self.scene;
+        let schema_url = &self.accept.schema_url;
+        let news = self.session.take_news().into_iter();
+        self.decided += news.len();
+        self.events.extend(news.map(|news| news_event(news, Some(channel), schema_url, trace, *now, None)));
     }
 
     async fn message_of(&mut self, content: &Content, told: &Told<'_>) -> Drafted<Message> {

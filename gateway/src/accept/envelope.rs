@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use crate::customer::Attribution;
+use crate::customer::{Attribution, News};
 use crate::interaction::{
     Author, AuthorKind, ChannelRef, Direction, Event, Identity, Interaction, Kind, Message, Time,
 };
@@ -53,14 +53,20 @@ pub fn channel_lane(channel: &str) -> Uuid {
 }
 
 /// An interaction of this kind on this channel, everything else empty.
-pub(super) fn blank(channel: &ChannelRef, direction: Direction, occurred_at: Time, received_at: Time) -> Interaction {
+pub(super) fn blank(
+    channel: Option<&ChannelRef>,
+    direction: Direction,
+    occurred_at: Time,
+    received_at: Time,
+) -> Interaction {
     Interaction {
         direction,
-        channel: channel.clone(),
+        channel: channel.cloned(),
         contact: None,
         conversation: None,
         author: Author { kind: AuthorKind::System, name: None },
         from: None,
+        claims: Vec::new(),
         to: Vec::new(),
         external_ids: Vec::new(),
         in_reply_to: None,
@@ -105,7 +111,7 @@ pub(super) fn attributed(
     Interaction {
         contact: Some(attribution.contact.to_ref()),
         conversation: Some(attribution.conversation.to_ref(attribution.opened)),
-        ..blank(channel, direction, at, now)
+        ..blank(Some(channel), direction, at, now)
     }
 }
 
@@ -113,9 +119,30 @@ pub(super) fn with_message(interaction: Interaction, message: Message) -> Intera
     Interaction { message: Some(message), ..interaction }
 }
 
-/// An event ready for the log. Its lane is the conversation, or the channel where there is none.
+/// What the gateway decided about people. Its author is the gateway.
+pub(super) fn news_event(
+    news: News,
+    channel: Option<&ChannelRef>,
+    schema_url: &str,
+    trace: &Trace,
+    now: Time,
+    dedupe: Option<DedupeKey>,
+) -> NewEvent {
+    let News { kind, contact, owner, conversation, opened, detail } = news;
+    let data = Interaction {
+        contact: Some(contact.to_ref()),
+        conversation: conversation.map(|conversation| conversation.to_ref(opened)),
+        detail: Some(detail),
+        ..blank(channel, kind.direction(), now, now)
+    };
+    event(kind, Some(owner), data, schema_url, trace, dedupe, None)
+}
+
+/// An event ready for the log, of the member `owner`. Its lane is the conversation; where there is none, the member if it
+/// happened on no channel, else the channel.
 pub(super) fn event(
     kind: Kind,
+    owner: Option<Uuid>,
     data: Interaction,
     schema_url: &str,
     trace: &Trace,
@@ -124,13 +151,14 @@ pub(super) fn event(
 ) -> NewEvent {
     let id = Uuid::now_v7();
     let conversation = data.conversation.as_ref().map(|conversation| conversation.id);
-    let channel = data.channel.name.clone();
-    let (contact, time) = (data.contact.as_ref().map(|contact| contact.id), data.received_at);
+    let channel = data.channel.as_ref().map(|channel| channel.name.clone());
+    let lane = conversation.or_else(|| channel.as_deref().map(channel_lane)).or(owner).unwrap_or(id);
+    let time = data.received_at;
     let event = Event {
         specversion: "1.0".into(),
         id,
         kind,
-        source: format!("/channels/{channel}"),
+        source: source(&data),
         subject: conversation,
         time,
         datacontenttype: "application/json".into(),
@@ -139,8 +167,28 @@ pub(super) fn event(
         data,
     };
     let body = serde_json::to_vec(&event).unwrap_or_else(|error| unreachable!("events have string keys: {error}"));
-    let lane = conversation.unwrap_or_else(|| channel_lane(&channel));
-    NewEvent { id, kind, lane, conversation, contact, channel, target, time, dedupe, body: body.into(), raw: None }
+    let channel = channel.unwrap_or_default();
+    NewEvent {
+        id,
+        kind,
+        lane,
+        conversation,
+        contact: owner,
+        channel,
+        target,
+        time,
+        dedupe,
+        body: body.into(),
+        raw: None,
+    }
+}
+
+fn source(data: &Interaction) -> String {
+    match (&data.channel, &data.contact) {
+        (Some(channel), _) => format!("/channels/{}", channel.name),
+        (None, Some(contact)) => format!("/contacts/{}", contact.id),
+        (None, None) => "/".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -108,11 +108,12 @@ impl Accept {
         for one in all {
             drafting.add(one).await?;
         }
+        drafting.finish().await?;
         Ok(drafting)
     }
 
     async fn commit(&self, drafting: Drafting<'_>, position: &[Write]) -> Result<Accepted, StoreError> {
-        let Drafting { session, events, writes: others, .. } = drafting;
+        let Drafting { session, events, writes: others, decided, .. } = drafting;
         if events.is_empty() && position.is_empty() {
             return Ok(Accepted::default());
         }
@@ -124,7 +125,7 @@ impl Accept {
         session.committed(&committed.versions[..people]);
         let mut accepted = Accepted::default();
         committed.events.iter().for_each(|appended| accepted.count(matches!(appended, Appended::New { .. })));
-        Ok(accepted)
+        Ok(Accepted { appended: accepted.appended.saturating_sub(decided), ..accepted })
     }
 
     async fn is_duplicate(&self, scene: &Scene<'_>, happening: &Happening) -> Result<bool, StoreError> {

@@ -135,7 +135,7 @@ impl Accept {
     /// As [`Accept::happened`].
     pub async fn retry_held(&self, held: Held) -> Result<Retried, StoreError> {
         match self.fate(&held.channel, &held.happening).await {
-            Ok(Fate::Goes(happening, replies)) => self.release(&held, &happening, replies).await?,
+            Ok(Fate::Goes(happening, replies)) => self.let_in(&held, &happening, replies).await?,
             Ok(Fate::Dropped) => self.drop_held(&held).await?,
             Ok(Fate::Held { reason, .. }) | Err(StoreError::Refused(reason)) => {
                 return self.held_again(held, reason).await;
@@ -145,7 +145,7 @@ impl Accept {
         Ok(Retried::Done)
     }
 
-    async fn release(&self, held: &Held, happening: &Happening, replies: Vec<Reply>) -> Result<(), StoreError> {
+    async fn let_in(&self, held: &Held, happening: &Happening, replies: Vec<Reply>) -> Result<(), StoreError> {
         let told = Told { happenings: std::slice::from_ref(happening), files: &[], raw: None };
         let mut writes = vec![Write::delete(held.key())];
         writes.extend(replies.iter().map(Reply::write));

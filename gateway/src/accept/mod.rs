@@ -4,13 +4,18 @@
 
 mod drafting;
 mod envelope;
+mod fallback;
 mod happened;
 mod held;
+mod loops;
 mod messages;
 mod passing;
+mod people;
 mod replies;
 mod status;
 mod submit;
+mod ways;
+mod will;
 
 use std::sync::Arc;
 
@@ -20,10 +25,15 @@ use uuid::Uuid;
 pub use envelope::{Trace, channel_lane};
 pub use happened::{Accepted, Told};
 pub use held::{Held, Retried};
-pub use messages::MessageState;
-pub use submit::{Addressed, Idempotency, Submission, SubmitError, Submitted, target};
+pub use messages::{MessageState, Step};
+pub use people::{PeopleError, Whom};
+pub use status::Report;
+pub use submit::{Addressed, Chosen, Idempotency, Submission, SubmitError, Submitted, target};
+pub use ways::{Fallback, Way};
+pub use will::Will;
 
-use crate::customer::Directory;
+use crate::config::Loops;
+use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::processors::Processors;
 use crate::store::{Store, StoreError};
@@ -35,9 +45,11 @@ const ROUNDS_MAX: usize = 32;
 pub struct Accept {
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
+    consents: Arc<Consents>,
     media: Arc<Media>,
     schema_url: String,
     retention: std::time::Duration,
+    loops: Loops,
     processors: Arc<Processors>,
     /// Messages held for one channel, at most.
     held_max: usize,
@@ -49,13 +61,21 @@ impl Accept {
     pub fn new(
         store: Arc<dyn Store>,
         directory: Arc<Directory>,
+        consents: Arc<Consents>,
         media: Arc<Media>,
         public_url: &str,
         retention: std::time::Duration,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
+        let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
         let (processors, held) = (Arc::default(), held::HeldCounts::default());
-        Self { store, directory, media, schema_url, retention, processors, held_max: 0, held }
+        Self { store, directory, consents, media, schema_url, retention, loops, processors, held_max: 0, held }
+    }
+
+    /// With bounds for what no person writes.
+    #[must_use]
+    pub fn guarded(self, loops: Loops) -> Self {
+        Self { loops, ..self }
     }
 
     /// Behind processors; `held_max`: messages of one channel that may wait for one that failed.

@@ -47,7 +47,7 @@ impl Accept {
         position: &[Write],
         trace: &Trace,
     ) -> Result<Accepted, StoreError> {
-        let sees = |direction| self.processors.see(direction, &channel.name);
+        let sees = |direction| self.processors.see(direction, &[&channel.name]);
         if !sees(Direction::Inbound) && !sees(Direction::Outbound) {
             return self.append_told(channel, told, position, trace).await;
         }
@@ -94,7 +94,7 @@ impl Accept {
         let Some(passing) = passing_of(channel, happening) else {
             return Ok(Fate::Goes(Box::new(happening.clone()), Vec::new()));
         };
-        match self.processors.pass(passing).await {
+        match self.processors.pass(passing, &[&channel.name]).await {
             Ok(came) => {
                 let replies = Reply::to(channel, happening, &came);
                 Ok(Fate::Goes(Box::new(with(happening, came.passing)), replies))
@@ -115,11 +115,12 @@ impl Accept {
     /// # Errors
     /// If a processor drops it, or fails and does not let it pass.
     pub async fn passed<'a>(&self, submission: &'a Submission) -> Result<Cow<'a, Submission>, SubmitError> {
-        let seen = self.processors.see(Direction::Outbound, &submission.channel.name);
-        if !seen || self.remembered(submission).await?.is_some() {
+        let channels = submission.channels();
+        let seen = self.processors.see(Direction::Outbound, &channels);
+        if !seen || self.remembered(submission.idempotency.as_ref()).await?.is_some() {
             return Ok(Cow::Borrowed(submission));
         }
-        match self.processors.pass(passing_out(submission)).await {
+        match self.processors.pass(passing_out(submission), &channels).await {
             Ok(came) => Ok(Cow::Owned(submission.with(came))),
             Err(Stopped { processor, why: Why::Dropped(reason) }) => Err(SubmitError::Dropped { processor, reason }),
             Err(Stopped { processor, why: Why::Hold(_) | Why::Reject(_) }) => {
@@ -192,11 +193,11 @@ fn with(happening: &Happening, passing: Passing) -> Happening {
 fn passing_out(submission: &Submission) -> Passing {
     let Message { subject, parts, quoted_text, .. } = submission.message.clone();
     Passing {
-        channel: submission.channel.clone(),
+        channel: submission.way.channel.clone(),
         direction: Direction::Outbound,
         author: submission.author.kind,
         sender: None,
-        recipients: vec![submission.to.clone()],
+        recipients: vec![submission.way.to.clone()],
         automatic: None,
         edited: false,
         content: Content { subject, parts: parts.into_iter().map(Piece::Part).collect(), quoted_text },
@@ -206,6 +207,12 @@ fn passing_out(submission: &Submission) -> Passing {
 }
 
 impl Submission {
+    /// Every channel that it may take: what one of them must not carry, the log must not hold.
+    fn channels(&self) -> Vec<&str> {
+        let others = self.fallback.iter().map(|fallback| fallback.channel.name.as_str());
+        std::iter::once(self.way.channel.name.as_str()).chain(others).collect()
+    }
+
     fn with(&self, came: Came) -> Self {
         let Passing { content, metadata, tags, .. } = came.passing;
         let parts = content.parts.into_iter().map(part_of).collect();

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::drafting::dedupe_key;
-use super::{Accept, Idempotency, Submission, SubmitError, Trace};
-use crate::interaction::{Author, AuthorKind, ChannelRef, Event, Identity, Kind, Message, Part, Time};
+use super::{Accept, Chosen, Idempotency, Submission, SubmitError, Trace};
+use crate::interaction::{
+    Author, AuthorKind, Category, ChannelRef, Event, Identity, Kind, Message, Part, Time, Why,
+};
 use crate::plugin::exchange::Happening;
 use crate::processors::Came;
 use crate::store::{Batch, Key, StoreError, Write};
@@ -184,9 +186,11 @@ impl Answered {
 
 impl Reply {
     fn submission(&self, message: &Event) -> Submission {
+        let (channel, to) = (self.channel.clone(), self.to.clone());
         Submission {
-            channel: self.channel.clone(),
-            to: self.to.clone(),
+            way: Chosen { channel, to, why: Why::Asked, passed_over: Vec::new(), loss: Vec::new(), tells_delivery: false },
+            fallback: Vec::new(),
+            category: Category::Service,
             author: Author { kind: AuthorKind::Bot, name: self.name.clone() },
             message: Message::new(self.subject.clone(), self.parts.clone(), None),
             in_reply_to: Some(message.id),
@@ -198,6 +202,7 @@ impl Reply {
                 key: message.id.to_string(),
                 fingerprint: String::new(),
             }),
+            backend: None,
             trace: Trace::from_header(Some(&message.traceparent)),
         }
     }

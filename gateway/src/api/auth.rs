@@ -27,6 +27,15 @@ pub(super) struct Caller {
     /// The key's name in the configuration.
     pub(super) name: String,
     scopes: BTreeSet<Scope>,
+    /// The backend that it speaks for, if for one.
+    pub(super) backend: Option<String>,
+}
+
+impl Caller {
+    /// As it stands in the log beside what the caller decided.
+    pub(super) fn signature(&self) -> String {
+        format!("key:{}", self.name)
+    }
 }
 
 impl Keys {
@@ -34,7 +43,7 @@ impl Keys {
     pub fn new(keys: &BTreeMap<String, ApiKey>) -> Self {
         let key = |(name, key): (&String, &ApiKey)| Key {
             digest: sha256(key.key.expose()),
-            caller: Caller { name: name.clone(), scopes: key.scopes.clone() },
+            caller: Caller { name: name.clone(), scopes: key.scopes.clone(), backend: key.backend.clone() },
         };
         Self(keys.iter().map(key).collect())
     }
@@ -125,7 +134,7 @@ mod tests {
     use crate::config::Secret;
 
     fn keys() -> Keys {
-        let key = |text: &str, scope| ApiKey { key: Secret::new(text), scopes: BTreeSet::from([scope]) };
+        let key = |text: &str, scope| ApiKey { key: Secret::new(text), scopes: BTreeSet::from([scope]), backend: None };
         let keys = [
             ("desk", key("first", Scope::Messages)),
             ("crm", key("second", Scope::Contacts)),

@@ -27,6 +27,8 @@ struct Shown {
     state: StateInfo,
     counts: Value,
     sockets: usize,
+    /// Mails in its mailbox that are not taken yet.
+    waiting: u64,
     sender: Option<Progress>,
 }
 
@@ -50,10 +52,11 @@ fn shown(api: &Api, channel: &Channel) -> Shown {
         medium: bound.as_ref().map(|bound| bound.reference.medium.clone()),
         adapter: channel.config.adapter.clone(),
         plugin: plugin.map(version),
-        capabilities: plugin.map(|plugin| json!(plugin.manifest().capabilities)),
+        capabilities: bound.as_ref().map(|bound| json!(bound.abilities)),
         state: channel.state(),
         counts: counts(&channel.counters),
         sockets: api.edge.hub.count(&channel.name),
+        waiting: channel.waiting.load(Ordering::Relaxed),
         sender: api.deliveries.get(&target(&channel.name)).map(|handle| handle.state().into()),
     }
 }

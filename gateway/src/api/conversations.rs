@@ -1,15 +1,23 @@
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
-use serde::Serialize;
+use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Api;
 use super::answer::{Answer, ok};
-use super::input::{Id, NoParams};
-use crate::customer::Conversation;
+use super::auth::Caller;
+use super::input::{Id, NoParams, Sent, SentIfAny, trace};
+use super::json::{shortened, unprocessable};
+use super::links::check_text;
+use super::{Api, contacts};
+use crate::customer::{Change, Conversation, Why};
 use crate::edge::Problem;
-use crate::interaction::Time;
+use crate::interaction::{ChannelRef, Time};
+
+const REASON_MAX: usize = 500;
+const NO_REASON: &str = "asked for";
 
 /// A conversation as callers see it.
 #[derive(Serialize)]
@@ -20,18 +28,20 @@ struct Shown {
     channels: Vec<String>,
     opened_at: Time,
     closed_at: Option<Time>,
-}
-
-impl From<Conversation> for Shown {
-    fn from(conversation: Conversation) -> Self {
-        let Conversation { id, contact, channels, opened_at, closed_at } = conversation;
-        Self { id, contact_id: contact, channels, opened_at, closed_at }
-    }
+    /// The backend that is in control, where one is.
+    control: Option<String>,
 }
 
 /// `GET /v1/conversations/{id}`
 pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
-    ok(Shown::from(find(&api, id).await?))
+    let conversation = find(&api, id).await?;
+    answer(&api, conversation).await
+}
+
+async fn answer(api: &Api, conversation: Conversation) -> Answer {
+    let Conversation { id, contact, channels, opened_at, closed_at, control } = conversation;
+    let contact_id = contacts::leader(api, contact).await?;
+    ok(Shown { id, contact_id, channels, opened_at, closed_at, control })
 }
 
 /// One conversation.
@@ -41,4 +51,90 @@ pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -
 pub(super) async fn find(api: &Api, id: Uuid) -> Result<Conversation, Problem> {
     let found = api.directory.conversation(id).await?;
     found.ok_or_else(|| Problem::not_found(format!("there is no conversation {id}")))
+}
+
+/// Why.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Grounds {
+    reason: Option<String>,
+}
+
+/// Who is to be in control; nobody in particular by null.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passing {
+    #[serde(deserialize_with = "Option::deserialize")]
+    backend: Option<String>,
+    reason: Option<String>,
+}
+
+/// `POST /v1/conversations/{id}/close`
+pub(super) async fn close(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+    _: NoParams,
+    headers: HeaderMap,
+    SentIfAny(grounds): SentIfAny<Grounds>,
+) -> Answer {
+    change(&api, &caller, id, &Change::Close, grounds.reason, &headers).await
+}
+
+/// `POST /v1/conversations/{id}/reopen`
+pub(super) async fn reopen(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+    _: NoParams,
+    headers: HeaderMap,
+    SentIfAny(grounds): SentIfAny<Grounds>,
+) -> Answer {
+    change(&api, &caller, id, &Change::Reopen, grounds.reason, &headers).await
+}
+
+/// `POST /v1/conversations/{id}/control`
+pub(super) async fn control(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+    _: NoParams,
+    headers: HeaderMap,
+    Sent { value, .. }: Sent<Passing>,
+) -> Answer {
+    if let Some(name) = &value.backend {
+        check_controller(&api, name)?;
+    }
+    change(&api, &caller, id, &Change::Pass(value.backend), value.reason, &headers).await
+}
+
+fn check_controller(api: &Api, name: &str) -> Result<(), Problem> {
+    if api.controllers.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let known = api.controllers.join(", ");
+    let detail = format!("backend: {:?} is no backend that may be in control; there are: {known}", shortened(name));
+    Err(unprocessable(detail, "backend"))
+}
+
+async fn change(
+    api: &Api,
+    caller: &Caller,
+    id: Uuid,
+    change: &Change,
+    reason: Option<String>,
+    headers: &HeaderMap,
+) -> Answer {
+    check_text("reason", reason.as_deref(), REASON_MAX)?;
+    let why = Why { by: caller.signature(), reason: reason.unwrap_or_else(|| NO_REASON.into()), evidence: None };
+    let channel = last_channel(api, &find(api, id).await?);
+    let (accept, backend) = (&api.edge.accept, caller.backend.as_deref());
+    let changed = accept.change_conversation(id, change, backend, &why, channel.as_ref(), &trace(headers)).await?;
+    answer(api, changed).await
+}
+
+/// The channel that came last into the conversation, if it is still there.
+fn last_channel(api: &Api, conversation: &Conversation) -> Option<ChannelRef> {
+    let channel = api.edge.channels.get(conversation.channels.last()?)?;
+    channel.bound().map(|bound| bound.reference.clone())
 }

@@ -15,10 +15,12 @@ use super::input::NoParams;
 
 const INTERACTION: &str = include_str!("openapi/interaction-1.json");
 const BASE: &str = include_str!("openapi/base.json");
-const RESOURCES: [&str; 8] = [
+const RESOURCES: [&str; 10] = [
     include_str!("openapi/messages.json"),
     include_str!("openapi/interactions.json"),
     include_str!("openapi/contacts.json"),
+    include_str!("openapi/consent.json"),
+    include_str!("openapi/conversations.json"),
     include_str!("openapi/media.json"),
     include_str!("openapi/channels.json"),
     include_str!("openapi/backends.json"),

@@ -20,11 +20,12 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::Api;
 use super::answer::{Answer, event};
 use super::input::Params;
 use super::interactions::{find, kind};
+use super::{Api, contacts};
 use crate::edge::Problem;
+use crate::interaction::Kind;
 use crate::store::{Filter, Order, Partition, Position, Record, StoreError, Stream as Source};
 
 const BATCH: usize = 100;
@@ -51,15 +52,16 @@ pub(super) async fn follow(
     let after = last_event_id(&headers)?.or(following.after);
     let filter = Filter {
         channel: following.channel,
-        contact: following.contact,
+        contacts: contacts::members(&api, following.contact).await?,
         conversation: following.conversation,
-        kind: kind(following.r#type.as_deref())?,
+        kinds: kind(following.r#type.as_deref())?.into_iter().collect(),
+        ..Filter::default()
     };
     if let Some(after) = after {
         find(&api, after).await?;
     }
     let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
-    Ok(Sse::new(frames(Reader::new(api, filter, after))).keep_alive(alive).into_response())
+    Ok(Sse::new(frames(Reader::new(api, filter, following.contact, after))).keep_alive(alive).into_response())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
@@ -87,6 +89,8 @@ fn frame(api: &Api, record: &Record) -> Option<Frame> {
 struct Reader {
     api: Arc<Api>,
     filter: Filter,
+    /// Whose interactions, if one contact's: the members change while they are followed.
+    contact: Option<Uuid>,
     /// While catching up: the last record of the pages read so far.
     behind: Option<Uuid>,
     partitions: Vec<Followed>,
@@ -101,9 +105,9 @@ struct Followed {
 }
 
 impl Reader {
-    fn new(api: Arc<Api>, filter: Filter, behind: Option<Uuid>) -> Self {
+    fn new(api: Arc<Api>, filter: Filter, contact: Option<Uuid>, behind: Option<Uuid>) -> Self {
         let partitions = (0..api.store.partitions()).map(|partition| Followed::from_head(&api, Partition(partition)));
-        Self { partitions: partitions.collect(), api, filter, behind, waiting: VecDeque::new() }
+        Self { partitions: partitions.collect(), api, filter, contact, behind, waiting: VecDeque::new() }
     }
 
     /// The next record; `None` at a shutdown, or when the store fails: the reader comes back then.
@@ -156,7 +160,10 @@ impl Reader {
             let read = self.api.store.read(followed.partition, &Source::All, followed.position, BATCH).await?;
             moved |= read.1 > followed.position;
             followed.position = followed.position.max(read.1);
-            self.waiting.extend(read.0.into_iter().filter(|record| matches(&self.filter, record)));
+            if self.contact.is_some() && read.0.iter().any(|record| regroups(record.kind)) {
+                self.filter.contacts = contacts::members(&self.api, self.contact).await?;
+            }
+            self.waiting.extend(read.0.into_iter().filter(|record| self.filter.matches(record)));
         }
         if !moved {
             self.changed().await?;
@@ -179,51 +186,7 @@ impl Followed {
     }
 }
 
-fn matches(filter: &Filter, record: &Record) -> bool {
-    filter.channel.as_ref().is_none_or(|channel| *channel == record.channel)
-        && filter.contact.is_none_or(|contact| record.contact == Some(contact))
-        && filter.conversation.is_none_or(|conversation| record.conversation == Some(conversation))
-        && filter.kind.is_none_or(|kind| record.kind == kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::interaction::{Kind, Time};
-
-    #[test]
-    fn every_field_of_a_filter_counts() {
-        let (contact, conversation) = (Uuid::now_v7(), Uuid::now_v7());
-        let record = Record {
-            partition: Partition(0),
-            position: Position(1),
-            id: Uuid::now_v7(),
-            kind: Kind::MessageReceived,
-            lane: conversation,
-            conversation: Some(conversation),
-            contact: Some(contact),
-            channel: "sms".into(),
-            target: None,
-            time: Time::now(),
-            body: Bytes::new(),
-        };
-        let all = Filter {
-            channel: Some("sms".into()),
-            contact: Some(contact),
-            conversation: Some(conversation),
-            kind: Some(Kind::MessageReceived),
-        };
-        assert!(matches(&Filter::default(), &record) && matches(&all, &record));
-        let other = Some(Uuid::now_v7());
-        for unlike in [
-            Filter { channel: Some("web".into()), ..all.clone() },
-            Filter { contact: other, ..all.clone() },
-            Filter { conversation: other, ..all.clone() },
-            Filter { kind: Some(Kind::MessageEchoed), ..all.clone() },
-        ] {
-            assert!(!matches(&unlike, &record), "{unlike:?}");
-        }
-    }
+/// Whether people were joined or separated.
+fn regroups(kind: Kind) -> bool {
+    matches!(kind, Kind::ContactLinked | Kind::ContactUnlinked)
 }

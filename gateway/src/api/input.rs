@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{Api, json};
+use crate::accept::Trace;
 use crate::edge::{Problem, read_body};
 
 /// A JSON body, and its bytes as they came.
@@ -30,6 +31,29 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Sent<T> {
         let bytes = read_body(&parts.headers, body, rules.request_bytes_max, rules.request_timeout).await?;
         Ok(Self { value: json::parse(&bytes)?, bytes })
     }
+}
+
+/// A JSON body, or none.
+pub(super) struct SentIfAny<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for SentIfAny<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, api: &Arc<Api>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let rules = &api.edge.rules;
+        let bytes = read_body(&parts.headers, body, rules.request_bytes_max, rules.request_timeout).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        check_json(&parts.headers)?;
+        json::parse(&bytes).map(Self)
+    }
+}
+
+/// The trace that a request belongs to.
+pub(super) fn trace(headers: &HeaderMap) -> Trace {
+    Trace::from_header(headers.get("traceparent").and_then(|value| value.to_str().ok()))
 }
 
 fn check_json(headers: &HeaderMap) -> Result<(), Problem> {

@@ -6,9 +6,9 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::Api;
 use super::answer::{Answer, Page, event, ok};
 use super::input::{Id, NoParams, Params, unprocessable_query};
+use super::{Api, contacts};
 use crate::edge::Problem;
 use crate::interaction::Kind;
 use crate::store::{Filter, Order, Record};
@@ -75,9 +75,10 @@ pub(super) fn kind(name: Option<&str>) -> Result<Option<Kind>, Problem> {
 pub(super) async fn list(State(api): State<Arc<Api>>, Params(listing): Params<Listing>) -> Answer {
     let filter = Filter {
         channel: listing.channel,
-        contact: listing.contact,
+        contacts: contacts::members(&api, listing.contact).await?,
         conversation: listing.conversation,
-        kind: kind(listing.r#type.as_deref())?,
+        kinds: kind(listing.r#type.as_deref())?.into_iter().collect(),
+        ..Filter::default()
     };
     let order = listing.order.unwrap_or(Sorting::Oldest).into();
     page(&api, &filter, listing.after, order, limit(listing.limit)?).await

@@ -1,6 +1,7 @@
 //! `GET /metrics`: Prometheus text. Labels are names of the configuration: never addresses, texts or ids.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::header;
@@ -54,6 +55,7 @@ fn channels(registry: &mut Registry, api: &Api) {
     let happened = counters(registry, "channel_events", "What happened on a channel since start, by what it was");
     let states = gauges(registry, "channel_state", "1 for the state that a channel is in");
     let sockets = gauges(registry, "channel_sockets", "Open sockets");
+    let waiting = gauges(registry, "channel_mails_waiting", "Mails in a mailbox that are not taken yet");
     for channel in api.edge.channels.iter() {
         let of = |label, value: &str| vec![("channel", channel.name.clone()), (label, value.to_owned())];
         for (name, value) in figures(&channel.counters) {
@@ -62,7 +64,9 @@ fn channels(registry: &mut Registry, api: &Api) {
         for state in STATES {
             states.get_or_create(&of("state", state.as_str())).set(i64::from(is_in(channel, state)));
         }
-        sockets.get_or_create(&vec![("channel", channel.name.clone())]).set(signed(api.edge.hub.count(&channel.name)));
+        let plain = vec![("channel", channel.name.clone())];
+        sockets.get_or_create(&plain).set(signed(api.edge.hub.count(&channel.name)));
+        waiting.get_or_create(&plain).set(signed(channel.waiting.load(Ordering::Relaxed)));
     }
 }
 

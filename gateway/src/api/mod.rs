@@ -2,12 +2,13 @@
 //!
 //! Knows HTTP and the other rooms' doors; neither SQL nor plugins' wire types.
 
-mod abilities;
 mod answer;
 mod attachments;
 mod auth;
 mod backends;
 mod channels;
+mod choice;
+mod consent;
 mod contacts;
 mod conversations;
 mod dead_letters;
@@ -17,12 +18,16 @@ mod health;
 mod input;
 mod interactions;
 mod json;
+mod links;
 mod media;
 mod messages;
 mod metrics;
 mod outgoing;
+mod preferences;
 mod recipient;
+mod refusals;
 mod signals;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -36,9 +41,10 @@ use tokio_util::sync::CancellationToken;
 pub use auth::Keys;
 
 use crate::config::Scope;
-use crate::customer::Directory;
+use crate::customer::{Consents, Directory};
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
+use crate::outbound::Permits;
 use crate::processors::Processors;
 use crate::store::Store;
 
@@ -47,11 +53,15 @@ pub struct Api {
     pub keys: Keys,
     pub store: Arc<dyn Store>,
     pub directory: Arc<Directory>,
+    pub consents: Arc<Consents>,
+    pub permits: Arc<Permits>,
     /// Channels, media, quarantine, and the way into the log.
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
     pub processors: Arc<Processors>,
     pub dead_letters: DeadLetters,
+    /// Backends that may be in control of a conversation.
+    pub controllers: Vec<String>,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,
 }
@@ -100,8 +110,15 @@ fn for_contacts() -> Routes {
     Router::new()
         .route("/v1/contacts", get(contacts::find))
         .route("/v1/contacts/{id}", get(contacts::show))
-        .route("/v1/contacts/{id}/timeline", get(contacts::timeline))
+        .route("/v1/contacts/{id}/timeline", get(timeline::show))
+        .route("/v1/contacts/{id}/link", post(links::link))
+        .route("/v1/contacts/{id}/unlink", post(links::unlink))
+        .route("/v1/contacts/{id}/preferences", get(preferences::show).put(preferences::keep))
+        .route("/v1/contacts/{id}/consent", get(consent::show).put(consent::decide))
         .route("/v1/conversations/{id}", get(conversations::show))
+        .route("/v1/conversations/{id}/close", post(conversations::close))
+        .route("/v1/conversations/{id}/reopen", post(conversations::reopen))
+        .route("/v1/conversations/{id}/control", post(conversations::control))
 }
 
 fn for_admins() -> Routes {

@@ -10,12 +10,19 @@ use uuid::Uuid;
 use super::json::{Object, unprocessable};
 use crate::config::parse_duration;
 use crate::edge::Problem;
-use crate::interaction::{AuthorKind, Identity, Part};
+use crate::interaction::{AuthorKind, Category, Identity, Part, Trigger};
+use crate::outbound;
 
 const PARTS_MAX: usize = 20;
 const METADATA_BYTES_MAX: usize = 16 << 10;
 const SUBJECT_MAX: usize = 998;
 const NAME_MAX: usize = 256;
+const TAG_MAX: usize = 64;
+const HTML_BYTES_MAX: usize = 256 << 10;
+const FALLBACK_MAX: usize = 5;
+const AFTER: Duration = Duration::from_secs(10 * 60);
+const AFTER_MIN: Duration = Duration::from_secs(1);
+const AFTER_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 const EXPIRY_MIN: Duration = Duration::from_secs(1);
 const EXPIRY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -29,11 +36,28 @@ pub(super) struct NewMessage {
     conversation_id: Option<Uuid>,
     message: Object<Content>,
     in_reply_to: Option<Uuid>,
+    #[serde(default)]
+    fallback: Vec<Object<NewFallback>>,
+    #[serde(default)]
+    category: Category,
+    #[serde(default)]
+    lossless: bool,
+    tag: Option<String>,
     expires_in: Option<String>,
     #[serde(default)]
     metadata: Map<String, Value>,
     #[serde(default)]
     author: Object<Sender>,
+}
+
+/// Where it goes next.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewFallback {
+    channel: String,
+    to: Option<Object<Identity>>,
+    after: Option<String>,
+    on: Option<Vec<Trigger>>,
 }
 
 /// What is to be said.
@@ -74,16 +98,30 @@ impl From<SenderKind> for AuthorKind {
 }
 
 /// Following every rule that needs no look at channels and contacts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Checked {
     pub(super) channel: Option<String>,
     pub(super) whom: Whom,
     pub(super) subject: Option<String>,
     pub(super) parts: Vec<Part>,
     pub(super) in_reply_to: Option<Uuid>,
+    pub(super) fallback: Vec<Step>,
+    pub(super) category: Category,
+    /// Whether it is refused rather than sent otherwise than as it is.
+    pub(super) lossless: bool,
+    pub(super) tag: Option<String>,
     pub(super) expires_in: Option<Duration>,
     pub(super) metadata: Map<String, Value>,
     pub(super) author: Sender,
+}
+
+/// Where it goes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) channel: String,
+    pub(super) to: Option<Identity>,
+    pub(super) after: Duration,
+    pub(super) on: Vec<Trigger>,
 }
 
 /// Whom it goes to.
@@ -101,18 +139,23 @@ impl NewMessage {
     /// 422 with the path of what breaks a rule.
     pub(super) fn checked(self) -> Result<Checked, Problem> {
         let (Object(Content { subject, parts }), Object(author)) = (self.message, self.author);
-        let parts: Vec<Part> = parts.into_iter().map(|Object(part)| part).collect();
+        let parts: Vec<Part> = parts.into_iter().map(|Object(part)| worded(part)).collect();
         check_length("message.subject", subject.as_deref(), SUBJECT_MAX)?;
         check_parts(&parts)?;
         check_metadata(&self.metadata)?;
         check_length("author.name", author.name.as_deref(), NAME_MAX)?;
+        check_length("tag", self.tag.as_deref(), TAG_MAX)?;
         Ok(Checked {
-            channel: self.channel,
             whom: whom(self.to.map(|Object(to)| to), self.contact_id, self.conversation_id)?,
             subject,
             parts,
             in_reply_to: self.in_reply_to,
+            fallback: fallback(self.channel.as_deref(), self.fallback)?,
+            category: self.category,
+            lossless: self.lossless,
+            tag: self.tag,
             expires_in: self.expires_in.as_deref().map(expiry).transpose()?,
+            channel: self.channel,
             metadata: self.metadata,
             author,
         })
@@ -131,6 +174,54 @@ fn whom(to: Option<Identity>, contact: Option<Uuid>, conversation: Option<Uuid>)
     }
 }
 
+/// Formatted text alone has its words, too.
+fn worded(part: Part) -> Part {
+    match part {
+        Part::Text { text, html: Some(html) } if text.is_empty() && html.len() <= HTML_BYTES_MAX => {
+            Part::Text { text: outbound::to_text(&html).unwrap_or_default(), html: Some(html) }
+        }
+        other => other,
+    }
+}
+
+fn fallback(first: Option<&str>, steps: Vec<Object<NewFallback>>) -> Result<Vec<Step>, Problem> {
+    if steps.len() > FALLBACK_MAX {
+        return Err(unprocessable(format!("fallback: at most {FALLBACK_MAX} channels"), "fallback"));
+    }
+    let mut taken: Vec<Step> = Vec::with_capacity(steps.len());
+    for (index, Object(step)) in steps.into_iter().enumerate() {
+        let path = format!("fallback[{index}]");
+        let twice = first == Some(&step.channel) || taken.iter().any(|known| known.channel == step.channel);
+        if twice {
+            let rule = "is a way of this message already: nothing is sent twice on one channel";
+            return Err(unprocessable(format!("{path}.channel: {rule}"), &format!("{path}.channel")));
+        }
+        taken.push(step.checked(&path)?);
+    }
+    Ok(taken)
+}
+
+impl NewFallback {
+    fn checked(self, path: &str) -> Result<Step, Problem> {
+        let at = |field: &str, rule: String| {
+            let path = format!("{path}.{field}");
+            unprocessable(format!("{path}: {rule}"), &path)
+        };
+        let to = self.to.map(|Object(to)| to.checked()).transpose().map_err(|error| at("to", error.to_string()))?;
+        let after = self
+            .after
+            .as_deref()
+            .map_or(Some(AFTER), |text| parse_duration(text).filter(|after| (AFTER_MIN..=AFTER_MAX).contains(after)));
+        let rule = "must be a whole number and a unit, such as \"10m\", from \"1s\" to \"7d\"";
+        let after = after.ok_or_else(|| at("after", rule.to_owned()))?;
+        let on = self.on.unwrap_or_else(|| vec![Trigger::Failed, Trigger::NotDelivered, Trigger::OutsideWindow]);
+        if on.is_empty() {
+            return Err(at("on", "must not be empty: failed, not-delivered, outside-window".to_owned()));
+        }
+        Ok(Step { channel: self.channel, to, after, on })
+    }
+}
+
 fn check_parts(parts: &[Part]) -> Result<(), Problem> {
     if parts.is_empty() || parts.len() > PARTS_MAX {
         return Err(unprocessable(format!("message.parts: must be 1 to {PARTS_MAX} parts"), "message.parts"));
@@ -141,6 +232,12 @@ fn check_parts(parts: &[Part]) -> Result<(), Problem> {
 
 fn check_part(part: &Part, path: &str) -> Result<(), Problem> {
     match part {
+        Part::Text { html: Some(html), .. } if html.len() > HTML_BYTES_MAX => {
+            wrong(path, "html", "must not have more than 262144 bytes")
+        }
+        Part::Text { text, html: Some(_) } if text.is_empty() => {
+            wrong(path, "text", "must not be empty where html has no words, or is nested more than 100 deep")
+        }
         Part::Text { text, .. } if text.is_empty() => wrong(path, "text", "must not be empty"),
         Part::Location { latitude, .. } if latitude.abs() > 90.0 => wrong(path, "latitude", "must be -90 to 90"),
         Part::Location { longitude, .. } if longitude.abs() > 180.0 => wrong(path, "longitude", "must be -180 to 180"),
@@ -235,6 +332,29 @@ mod tests {
         assert_eq!(refused(part(place)), "message.parts[0].latitude: must be -90 to 90");
         let choices = json!({"type": "choices", "style": "list", "options": [{"id": "", "title": "A"}]});
         assert_eq!(refused(part(choices)), "message.parts[0].options: each needs an id and a title");
+    }
+
+    #[test]
+    fn formatted_text_has_its_words() {
+        let text = json!({"type": "text", "text": "", "html": "<p>Hello <b>Ann</b></p>"});
+        let checked = with(part(text)).unwrap();
+        assert!(matches!(&checked.parts[0], Part::Text { text, html: Some(_) } if text == "Hello Ann"));
+        let nothing = json!({"type": "text", "text": "", "html": "<p></p>"});
+        assert!(refused(part(nothing)).starts_with("message.parts[0].text: must not be empty where html"));
+    }
+
+    #[test]
+    fn the_next_way_is_another_channel_after_ten_minutes() {
+        let step = |step: Value| with(json!({"fallback": [step]})).unwrap().fallback.remove(0);
+        let plain = step(json!({"channel": "mail"}));
+        assert_eq!((plain.after, plain.on.len()), (Duration::from_secs(600), 3));
+        assert_eq!(step(json!({"channel": "mail", "on": ["failed"]})).on, [Trigger::Failed]);
+        let twice = "fallback[0].channel: is a way of this message already: nothing is sent twice on one channel";
+        assert_eq!(refused(json!({"fallback": [{"channel": "c"}]})), twice);
+        assert!(refused(json!({"fallback": [{"channel": "m", "after": "8d"}]})).starts_with("fallback[0].after: "));
+        assert!(refused(json!({"fallback": [{"channel": "m", "on": []}]})).starts_with("fallback[0].on: "));
+        let many: Vec<Value> = (0..6).map(|n| json!({"channel": n.to_string()})).collect();
+        assert_eq!(refused(json!({"fallback": many})), "fallback: at most 5 channels");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) async fn typing(
     Sent { value, .. }: Sent<Typing>,
 ) -> Answer {
     conversations::find(&api, id).await?;
-    let filter = Filter { conversation: Some(id), kind: Some(Kind::MessageReceived), ..Filter::default() };
+    let filter = Filter { conversation: Some(id), kinds: vec![Kind::MessageReceived], ..Filter::default() };
     let newest = api.store.page(&filter, None, Order::NewestFirst, 1).await?;
     let silent = || refused("nothing-received", "no message came in this conversation: nobody can be shown anything");
     let heard = heard(newest.first().ok_or_else(silent)?)?;
@@ -63,7 +63,8 @@ fn heard(record: &Record) -> Result<Heard, Problem> {
     let event: Event = serde_json::from_slice(&record.body).map_err(|error| corrupt(error.to_string()))?;
     let from = event.data.from.ok_or_else(|| corrupt("it has no sender".into()))?;
     let external_id = event.data.external_ids.into_iter().next();
-    Ok(Heard { channel: event.data.channel.name, from, external_id })
+    let channel = event.data.channel.ok_or_else(|| corrupt("it has no channel".into()))?;
+    Ok(Heard { channel: channel.name, from, external_id })
 }
 
 async fn show(api: &Api, heard: Heard, signal: Signal) -> Answer {
@@ -86,7 +87,7 @@ async fn show(api: &Api, heard: Heard, signal: Signal) -> Answer {
 }
 
 fn check_ability(bound: &Bound, signal: &Signal) -> Result<(), Problem> {
-    let Capabilities { typing, read_marks, .. } = bound.plugin.manifest().capabilities;
+    let Capabilities { typing, read_marks, .. } = bound.abilities;
     let (able, ability) = match signal {
         Signal::Typing(_) => (typing, "typing"),
         Signal::Read(_) => (read_marks, "read_marks"),

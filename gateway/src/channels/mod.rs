@@ -7,6 +7,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
@@ -15,11 +16,12 @@ use url::Url;
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use services::GatewayServices;
 pub use sockets::{Hub, Socket};
-pub use state::{ChannelState, Counters, StateInfo};
+pub use state::{ChannelState, Counters, Leg, StateInfo};
 
 use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::ChannelRef;
-use crate::plugin::{self, Binding, Plugin, Plugins};
+use crate::mail;
+use crate::plugin::{self, Binding, Capabilities, Plugin, Plugins};
 use state::StateCell;
 pub(crate) use state::{count, count_by};
 
@@ -30,6 +32,8 @@ pub struct Channel {
     pub counters: Counters,
     /// Requests in hand at once.
     pub requests: Semaphore,
+    /// Mails that wait in its mailbox.
+    pub waiting: AtomicU64,
     state: StateCell,
     bound: ArcSwapOption<Bound>,
 }
@@ -39,6 +43,8 @@ pub struct Bound {
     pub plugin: Arc<Plugin>,
     pub binding: Arc<Binding>,
     pub reference: ChannelRef,
+    /// With the medium that the settings chose.
+    pub abilities: Capabilities,
 }
 
 /// All channels.
@@ -58,6 +64,7 @@ impl Channels {
                 config: channel.clone(),
                 counters: Counters::default(),
                 requests: Semaphore::new(config.server.channel_requests_max),
+                waiting: AtomicU64::new(0),
                 state: StateCell::default(),
                 bound: ArcSwapOption::empty(),
             };
@@ -89,7 +96,10 @@ impl Channels {
         if channel.bound().is_some_and(|bound| Arc::ptr_eq(&bound.plugin, &plugin)) {
             return Vec::new();
         }
-        let checked = plugin::check(&channel.name, &channel.config, plugin.manifest());
+        let mut checked = plugin::check(&channel.name, &channel.config, plugin.manifest());
+        if checked.problems.is_empty() {
+            checked.problems = mail::check(&channel.name, &channel.config, plugin.manifest());
+        }
         if checked.problems.is_empty() {
             channel.bound.store(Some(Arc::new(self.bound(channel, plugin))));
             channel.set_state(ChannelState::Connected, None);
@@ -106,7 +116,9 @@ impl Channels {
             medium: binding.medium.clone(),
             adapter: channel.config.adapter.clone(),
         };
-        Bound { plugin, binding: Arc::new(binding), reference }
+        let manifest = plugin.manifest();
+        let abilities = manifest.abilities(&manifest.with_defaults(&channel.config.settings)).clone();
+        Bound { plugin, binding: Arc::new(binding), reference, abilities }
     }
 }
 
@@ -123,6 +135,11 @@ impl Channel {
 
     /// Notes how it is; tells whether that is news.
     pub fn set_state(&self, state: ChannelState, why: Option<String>) -> bool {
-        self.state.set(state, why)
+        self.set_state_of(Leg::Sending, state, why)
+    }
+
+    /// The same, of one half of it.
+    pub fn set_state_of(&self, leg: Leg, state: ChannelState, why: Option<String>) -> bool {
+        self.state.set(leg, state, why)
     }
 }

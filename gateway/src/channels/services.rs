@@ -7,12 +7,13 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Hub;
-use crate::config::Limits;
+use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
-use crate::interaction::{Identity, MediaKind, Time};
+use crate::egress::{TokenError, Tokens};
+use crate::interaction::{Event, Identity, Kind, MediaKind, Time};
 use crate::media::{Announced, Media, Source};
 use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
-use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Store, StoreError, Write};
+use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Record, Store, StoreError, Write};
 
 const KEY_MAX: usize = 256;
 const PAGE: usize = 500;
@@ -25,6 +26,7 @@ pub struct GatewayServices {
     hub: Arc<Hub>,
     directory: Arc<Directory>,
     media: Arc<Media>,
+    tokens: Arc<Tokens>,
     limits: Limits,
     usage: Mutex<HashMap<String, Usage>>,
 }
@@ -42,9 +44,10 @@ impl GatewayServices {
         hub: Arc<Hub>,
         directory: Arc<Directory>,
         media: Arc<Media>,
+        tokens: Arc<Tokens>,
         limits: &Limits,
     ) -> Self {
-        Self { store, hub, directory, media, limits: limits.clone(), usage: Mutex::default() }
+        Self { store, hub, directory, media, tokens, limits: limits.clone(), usage: Mutex::default() }
     }
 
     /// Counted once, then followed.
@@ -207,6 +210,14 @@ impl Services for GatewayServices {
         })
     }
 
+    async fn token(&self, source: &OAuth2) -> Result<Secret, TokenError> {
+        self.tokens.token(source).await
+    }
+
+    fn forget_token(&self, source: &OAuth2, token: &Secret) {
+        self.tokens.forget(source, token);
+    }
+
     async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
         self.media.read(id).await.map_err(|error| format!("the file cannot be read: {error}"))
     }
@@ -222,7 +233,7 @@ impl GatewayServices {
         limit: usize,
     ) -> Result<Vec<Bytes>, StoreError> {
         let Some(contact) = self.directory.find(person).await? else { return Ok(Vec::new()) };
-        let filter = Filter { channel: Some(channel.to_owned()), contact: Some(contact), ..Filter::default() };
+        let filter = Filter { channel: Some(channel.to_owned()), contacts: vec![contact], ..Filter::default() };
         let resumed = match after.and_then(|id| Uuid::parse_str(id).ok()) {
             Some(id) => Some(self.store.page(&filter, Some(id), Order::OldestFirst, limit).await),
             None => None,
@@ -237,7 +248,24 @@ impl GatewayServices {
             }
             Some(Err(error)) => return Err(error),
         };
-        Ok(records.iter().map(|record| self.media.render(record)).collect())
+        let mut bodies = Vec::with_capacity(records.len());
+        for record in &records {
+            bodies.push(self.told(record).await?);
+        }
+        Ok(bodies)
+    }
+
+    /// A message that came to the channel after another one is told as it was submitted.
+    async fn told(&self, record: &Record) -> Result<Bytes, StoreError> {
+        if record.kind != Kind::MessageStatus || record.target.is_none() {
+            return Ok(self.media.render(record));
+        }
+        let message = serde_json::from_slice::<Event>(&record.body).ok().and_then(|event| event.data.message_id);
+        let submitted = match message {
+            Some(id) => self.store.find(id).await?,
+            None => None,
+        };
+        Ok(submitted.map_or_else(|| self.media.render(record), |submitted| self.media.render(&submitted)))
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::interaction::Time;
 
-/// How a channel is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// How a channel is, the better before the worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelState {
     /// Working, as far as anybody knows.
@@ -40,28 +40,65 @@ pub struct StateInfo {
     pub why: Option<String>,
 }
 
-pub(super) struct StateCell(Mutex<StateInfo>);
+/// The half of a channel that a state speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// Its plugin, and what goes out by it.
+    Sending,
+    /// The mailbox that it reads.
+    Fetching,
+}
+
+/// The worse of both halves is how the channel is.
+pub(super) struct StateCell(Mutex<Legs>);
+
+struct Legs {
+    sending: StateInfo,
+    /// `None` where nothing is fetched, or it is not known yet.
+    fetching: Option<StateInfo>,
+}
+
+impl Legs {
+    fn worse(&self) -> &StateInfo {
+        let fetching = self.fetching.as_ref().filter(|fetching| fetching.state > self.sending.state);
+        fetching.unwrap_or(&self.sending)
+    }
+
+    fn of(&mut self, leg: Leg) -> &mut StateInfo {
+        match leg {
+            Leg::Sending => &mut self.sending,
+            Leg::Fetching => self.fetching.get_or_insert_with(|| StateInfo::since_now(ChannelState::Connected)),
+        }
+    }
+}
+
+impl StateInfo {
+    fn since_now(state: ChannelState) -> Self {
+        Self { state, since: Time::now(), why: None }
+    }
+}
 
 impl Default for StateCell {
     fn default() -> Self {
-        Self(Mutex::new(StateInfo { state: ChannelState::default(), since: Time::now(), why: None }))
+        Self(Mutex::new(Legs { sending: StateInfo::since_now(ChannelState::default()), fetching: None }))
     }
 }
 
 impl StateCell {
     pub(super) fn get(&self) -> StateInfo {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).worse().clone()
     }
 
-    pub(super) fn set(&self, state: ChannelState, why: Option<String>) -> bool {
-        let mut info = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = info.state != state;
-        if is_news {
+    pub(super) fn set(&self, leg: Leg, state: ChannelState, why: Option<String>) -> bool {
+        let mut legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = legs.worse().state;
+        let info = legs.of(leg);
+        if info.state != state {
             info.since = Time::now();
         }
         info.state = state;
         info.why = why;
-        is_news
+        legs.worse().state != before
     }
 }
 
@@ -92,4 +129,21 @@ pub(crate) fn count(counter: &AtomicU64) {
 /// So many more.
 pub(crate) fn count_by(counter: &AtomicU64, by: usize) {
     counter.fetch_add(by as u64, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worse_half_is_shown_and_only_what_shows_is_news() {
+        let cell = StateCell::default();
+        assert!(cell.set(Leg::Sending, ChannelState::Connected, None));
+        assert!(!cell.set(Leg::Fetching, ChannelState::Connected, None));
+        assert!(cell.set(Leg::Fetching, ChannelState::BadCredentials, Some("no".into())));
+        assert!(!cell.set(Leg::Sending, ChannelState::Degraded, Some("away".into())));
+        assert_eq!(cell.get().why.as_deref(), Some("no"));
+        assert!(cell.set(Leg::Fetching, ChannelState::Connected, None));
+        assert_eq!(cell.get().state, ChannelState::Degraded);
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use super::{print, say};
 use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
+use crate::mail;
 use crate::plugin::{self, Checked, Plugins, Refused, Tools};
 use crate::processors::trial;
 use crate::routes::{Facts, Routes};
@@ -68,7 +69,11 @@ fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
     let mut all = Checked::default();
     for (name, channel) in &loaded.config.channels {
         let checked = match plugins.get(&channel.adapter) {
-            Some(plugin) => plugin::check(name, channel, plugin.manifest()),
+            Some(plugin) => {
+                let mut checked = plugin::check(name, channel, plugin.manifest());
+                checked.problems.extend(mail::check(name, channel, plugin.manifest()));
+                checked
+            }
             None => Checked { problems: vec![plugin::missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
         };
         all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -13,7 +14,7 @@ use toml::de::DeValue;
 use super::file::read_text;
 use super::problem::Problem;
 use super::read::{Section, Typed};
-use super::{Secret, names};
+use super::{OAuth2, OAuthGrant, Secret, addresses, names};
 
 /// Longest secret: the largest known are private keys of a few KiB.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -22,7 +23,11 @@ const SLOTS_MAX: usize = 64;
 const FORMS: &str = "must be { env = \"NAME\" } or { file = \"path\" }";
 const LITERAL: &str =
     "is written in the file itself: fine for development; elsewhere use { env = \"NAME\" } or { file = \"path\" }";
-const OAUTH2: &str = "OAuth 2 secrets are not in this version: give a token that something else renews";
+const OAUTH2: &str = "is for slots of a channel: give { env = \"NAME\" } or { file = \"path\" }";
+const GRANTS: &str = "must be \"refresh_token\" or \"client_credentials\"";
+
+/// Slots with a value, and slots with one that is fetched.
+type Slots = (BTreeMap<String, Secret>, BTreeMap<String, Arc<OAuth2>>);
 
 impl<'a> Section<'a> {
     /// A secret that follows `rule`.
@@ -32,14 +37,60 @@ impl<'a> Section<'a> {
     }
 
     /// Secrets by slot.
-    pub(super) fn secrets(&self, key: &'static str) -> BTreeMap<String, Secret> {
+    pub(super) fn slots(&self, key: &'static str) -> Slots {
         self.document(key, None);
         let entries = self.entries(key, names::slot);
         if entries.len() > SLOTS_MAX {
             self.problem(key, &format!("must have at most {SLOTS_MAX} slots"));
         }
-        let slots = entries.into_iter();
-        slots.filter_map(|(slot, typed)| Some((slot, self.resolve(&typed, |_| Ok(()))?))).collect()
+        let (mut secrets, mut oauth) = Slots::default();
+        for (slot, typed) in entries {
+            match typed.value.get_ref() {
+                DeValue::Table(table) if table.get("oauth2").is_some_and(|inner| !inner.get_ref().is_table()) => {
+                    self.refuse_name(
+                        &typed,
+                        "must have a table behind oauth2: { oauth2 = { token_url = \"...\", ... } }",
+                    );
+                }
+                DeValue::Table(table) if table.contains_key("oauth2") => {
+                    let read =
+                        Section::inline(self.reading, table, &typed, |slot| slot.table("oauth2", Section::oauth2));
+                    oauth.extend(read.map(|source| (slot, Arc::new(source))));
+                }
+                _ => secrets.extend(self.resolve(&typed, |_| Ok(())).map(|secret| (slot, secret))),
+            }
+        }
+        (secrets, oauth)
+    }
+
+    fn oauth2(&self) -> Option<OAuth2> {
+        self.require(&[
+            ("token_url", "where tokens are fetched, such as \"https://login.example.com/oauth2/token\""),
+            ("grant", GRANTS),
+            ("client_id", "the name under which the gateway is registered there"),
+        ]);
+        let token_url = self.text("token_url", addresses::backend);
+        let client_id = self.text("client_id", one_line);
+        let client_secret = self.secret("client_secret", |_| Ok(()));
+        let refresh_token = self.secret("refresh_token", |_| Ok(()));
+        let scope = self.text("scope", one_line);
+        let grant = match (self.text("grant", grant_name)?, refresh_token) {
+            ("refresh_token", Some(token)) => OAuthGrant::RefreshToken(token),
+            ("refresh_token", None) => {
+                if !self.has("refresh_token") {
+                    self.problem("refresh_token", "is missing: what the provider gave for this grant");
+                }
+                return None;
+            }
+            (_, _) if client_secret.is_none() => {
+                if !self.has("client_secret") {
+                    self.problem("client_secret", "is missing: the grant client_credentials needs it");
+                }
+                return None;
+            }
+            (_, _) => OAuthGrant::ClientCredentials,
+        };
+        Some(OAuth2 { token_url: token_url?, client_id: client_id?, client_secret, grant, scope })
     }
 
     fn resolve(&self, typed: &Typed<'a>, rule: fn(&str) -> Result<(), &'static str>) -> Option<Secret> {
@@ -85,6 +136,15 @@ impl<'a> Section<'a> {
         }
         place.map(find)
     }
+}
+
+fn grant_name(text: &str) -> Result<&'static str, String> {
+    ["refresh_token", "client_credentials"].into_iter().find(|name| *name == text).ok_or_else(|| GRANTS.to_owned())
+}
+
+fn one_line(text: &str) -> Result<String, String> {
+    let fits = (1..=4096).contains(&text.len()) && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err("must be one line of 1 to 4096 bytes".into()) }
 }
 
 fn from_env(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {

@@ -8,6 +8,7 @@ mod credentials;
 mod file;
 mod hosts;
 mod json;
+mod keywords;
 mod load;
 mod names;
 mod nearest;
@@ -24,6 +25,7 @@ mod types;
 mod units;
 mod values;
 
+pub use keywords::{START, STOP};
 pub use load::Loaded;
 pub use patterns::NamePattern;
 pub use problem::{ConfigErrors, Problem};

@@ -35,6 +35,12 @@ pub(super) fn content_type(text: &str) -> Result<String, String> {
         .ok_or_else(|| "must be a content type such as \"image/png\" or \"image/*\"".into())
 }
 
+/// A text of a person that has a meaning as a whole.
+pub(super) fn keyword(text: &str) -> Result<String, String> {
+    let fits = (1..=50).contains(&text.chars().count()) && text.chars().any(char::is_alphanumeric);
+    fits.then(|| text.to_owned()).ok_or_else(|| "must have 1 to 50 characters, and a letter or digit".into())
+}
+
 /// What scopes are called.
 pub(super) const SCOPES: [(&str, Scope); 3] =
     [("messages", Scope::Messages), ("contacts", Scope::Contacts), ("admin", Scope::Admin)];

@@ -19,7 +19,8 @@ pub(super) fn processors(root: &Section<'_>) -> Vec<Processor> {
 fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Processor)> {
     section.require(&[("plugin", "the id of a plugin for processors, such as \"redact\"")]);
     let plugin = section.text("plugin", names::name);
-    let (settings, secrets) = (section.json("settings"), section.secrets("secrets"));
+    let settings = section.json("settings");
+    let (secrets, oauth) = section.slots("secrets");
     let grants = section.table("grants", grants);
     let on_failure = section.text("on_failure", |text| {
         choice(text, &[("pass", OnFailure::Pass), ("hold", OnFailure::Hold), ("reject", OnFailure::Reject)])
@@ -36,6 +37,7 @@ fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Proce
         plugin: plugin?,
         settings,
         secrets,
+        oauth,
         grants,
         on_failure: on_failure.unwrap_or(OnFailure::Hold),
         ways: ways.unwrap_or(Ways::Both),

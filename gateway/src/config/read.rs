@@ -163,6 +163,12 @@ impl<'a> Section<'a> {
         entries
     }
 
+    /// The names that stand below `key`, whatever is wrong with what they name.
+    pub(super) fn names_below(&self, key: &str) -> Vec<String> {
+        let table = self.table.and_then(|table| table.get(key)).and_then(|value| value.get_ref().as_table());
+        table.into_iter().flat_map(|table| table.keys().map(|name| name.get_ref().to_string())).collect()
+    }
+
     /// Keys without which the table means nothing, each with a way out.
     pub(super) fn require(&self, keys: &[(&'static str, &str)]) {
         for (key, way_out) in keys.iter().filter(|(key, _)| !self.has(key)) {

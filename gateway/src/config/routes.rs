@@ -27,7 +27,7 @@ fn route(section: &Section<'_>, known: &[String], channels: &[String]) -> Option
     let matches = section.table("match", |section| matches(section, channels));
     let backends = section.texts("backends", 1..=BACKENDS_MAX, |text| backend(text, known));
     let fallback = section.has("fallback").then(|| section.table("fallback", |section| fallback(section, known)));
-    let (tags, keep) = (section.json("tags"), section.flag("keep"));
+    let (tags, keep) = (section.json("tags"), section.flag("keep", false));
     let route = Route { name, matches, backends: backends?, fallback: fallback.flatten(), tags, keep };
     if route.fallback.as_ref().is_some_and(|fallback| route.backends.contains(&fallback.backend)) {
         section.problem("fallback", "names a backend of this route, which gets everything anyway: name another one");

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::keywords::{START, STOP};
 use super::read::Section;
 use super::units::show_duration;
 use super::{
-    ApiKey, Backend, Channel, Config, Conversations, Delivery, Engine, Grants, Limits, Media, OnUncertain, Plugins,
-    Server, StoreConfig, addresses, credentials, names, processors, routes,
+    ApiKey, Backend, Channel, Config, Consent, Conversations, Delivery, Engine, Grants, Grouping, Limits, Loops, Mail,
+    Marketing, Media, OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, credentials, names, processors,
+    routes,
 };
+use crate::interaction::Country;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -22,22 +25,51 @@ const GIB: u64 = 1 << 30;
 /// Pauses between the attempts of a delivery, in seconds: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
 const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
 
+/// Earlier messages with the first event of a conversation.
+const HISTORY_MAX: u64 = 100;
+
 /// The whole document.
 pub(super) fn config(root: &Section<'_>) -> Config {
     root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
     let store = root.table("store", store);
+    let backends = root.named("backends", names::name, backend);
+    let known = Backends { typed: root.names_below("backends"), read: &backends };
+    let conversations = root.table("conversations", |section| conversations(section, &known));
+    let api_keys = root.table("api", |section| api_keys(section, &known));
     Config {
         server: root.table("server", server),
         plugins: root.table("plugins", plugins),
-        conversations: root.table("conversations", conversations),
+        conversations,
+        consent: root.table("consent", consent),
         media: root.table("media", media),
+        mail: root.table("mail", mail),
+        loops: root.table("loops", loops),
         delivery: root.table("delivery", |section| delivery(section, store.retention)),
-        api_keys: root.table("api", api_keys),
-        backends: root.named("backends", names::name, backend),
+        api_keys,
+        backends,
         channels: root.named("channels", names::name, channel),
         processors: processors::processors(root),
         routes: routes::routes(root),
         store,
+    }
+}
+
+/// Backends by their names: what was typed, and what is known of those without a mistake.
+struct Backends<'a> {
+    typed: Vec<String>,
+    read: &'a BTreeMap<String, Backend>,
+}
+
+impl Backends<'_> {
+    /// Checks that a key names one of them that may be in control.
+    fn check(&self, section: &Section<'_>, key: &'static str, name: Option<&String>) {
+        let Some(name) = name else { return };
+        if !self.typed.contains(name) {
+            let known = self.typed.join(", ");
+            section.problem(key, &format!("there is no backend {name:?}; there are: {known}"));
+        } else if self.read.get(name).is_some_and(|backend| backend.listen) {
+            section.problem(key, &format!("backend {name:?} only listens (listen = true) and is never in control"));
+        }
     }
 }
 
@@ -112,8 +144,26 @@ fn limits(section: &Section<'_>) -> Limits {
     limits
 }
 
-fn conversations(section: &Section<'_>) -> Conversations {
-    Conversations { idle: section.duration("idle", hours(24), secs(1)..=days(365)) }
+fn conversations(section: &Section<'_>, backends: &Backends<'_>) -> Conversations {
+    let control = section.text("control", names::name);
+    backends.check(section, "control", control.as_ref());
+    let groupings = [("contact", Grouping::Contact), ("channel", Grouping::Channel)];
+    Conversations {
+        group_by: section.text("group_by", |text| choice(text, &groupings)).unwrap_or(Grouping::Contact),
+        idle: section.duration("idle", hours(24), secs(1)..=days(365)),
+        reopen_within: section.duration("reopen_within", hours(1), secs(0)..=days(365)),
+        control,
+    }
+}
+
+fn consent(section: &Section<'_>) -> Consent {
+    let words = |key, default: &[&str]| {
+        let typed = section.texts(key, 0..=500, names::keyword);
+        typed.unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
+    };
+    let rules = [("opt-out", Marketing::OptOut), ("opt-in", Marketing::OptIn)];
+    let marketing = section.text("marketing", |text| choice(text, &rules)).unwrap_or(Marketing::OptOut);
+    Consent { stop: words("stop", &STOP), start: words("start", &START), marketing }
 }
 
 fn media(section: &Section<'_>) -> Media {
@@ -121,6 +171,20 @@ fn media(section: &Section<'_>) -> Media {
         bytes_max: section.size("bytes_max", 25 * MIB, KIB..=GIB) as u64,
         content_types: section.texts("content_types", 0..=100, names::content_type).unwrap_or(vec!["*/*".into()]),
         url_lifetime: section.duration("url_lifetime", hours(24), secs(1)..=days(30)),
+    }
+}
+
+fn mail(section: &Section<'_>) -> Mail {
+    Mail {
+        bytes_max: section.size("bytes_max", 25 * MIB, KIB..=50 * MIB) as u64,
+        rate: section.count("rate", 500, 1..=100_000),
+    }
+}
+
+fn loops(section: &Section<'_>) -> Loops {
+    Loops {
+        bot_messages_per_hour: section.count("bot_messages_per_hour", 200, 1..=10_000),
+        bot_mails_per_hour: section.count("bot_mails_per_hour", 20, 1..=10_000),
     }
 }
 
@@ -139,23 +203,25 @@ fn delivery(section: &Section<'_>, retention: Duration) -> Delivery {
 /// Keys that were read, and where: two callers with one key could not be told apart.
 type SeenKeys = RefCell<BTreeMap<String, String>>;
 
-fn api_keys(section: &Section<'_>) -> BTreeMap<String, ApiKey> {
+fn api_keys(section: &Section<'_>, backends: &Backends<'_>) -> BTreeMap<String, ApiKey> {
     let seen = SeenKeys::default();
-    section.named("keys", names::name, |section| api_key(section, &seen))
+    section.named("keys", names::name, |section| api_key(section, &seen, backends))
 }
 
-fn api_key(section: &Section<'_>, seen: &SeenKeys) -> Option<ApiKey> {
+fn api_key(section: &Section<'_>, seen: &SeenKeys, backends: &Backends<'_>) -> Option<ApiKey> {
     section.require(&[
         ("key", "what callers send as bearer token, such as { env = \"OMNIGATE_API_KEY\" }"),
         ("scopes", "what the key may do, such as [\"messages\", \"contacts\"]"),
     ]);
     let key = section.secret("key", credentials::api_key);
     let scopes = section.texts("scopes", 1..=names::SCOPES.len(), |text| choice(text, &names::SCOPES));
+    let backend = section.text("backend", names::name);
+    backends.check(section, "backend", backend.as_ref());
     let key = key?;
     if let Some(first) = seen.borrow_mut().insert(key.expose().to_owned(), section.path().to_owned()) {
         section.problem("key", &format!("is the same as {first}.key: every caller needs a key of its own"));
     }
-    Some(ApiKey { key, scopes: scopes?.into_iter().collect() })
+    Some(ApiKey { key, scopes: scopes?.into_iter().collect(), backend })
 }
 
 fn backend(section: &Section<'_>) -> Option<Backend> {
@@ -167,20 +233,33 @@ fn backend(section: &Section<'_>) -> Option<Backend> {
     let secret = section.secret("secret", credentials::webhook_secret);
     let timeout = section.duration("timeout", secs(15), millis(100)..=mins(5));
     let concurrency = section.count("concurrency", 16, 1..=1024);
-    Some(Backend { url: url?, secret: secret?, timeout, concurrency })
+    let history = section.count("history", 0, 0..=HISTORY_MAX);
+    let what = [("all", Receives::All), ("controlled", Receives::Controlled)];
+    let receives = section.text("receives", |text| choice(text, &what)).unwrap_or(Receives::All);
+    let listen = section.flag("listen", false);
+    if listen && receives == Receives::Controlled {
+        section.problem("receives", "a backend that only listens controls nothing and would get nothing: use \"all\"");
+    }
+    Some(Backend { url: url?, secret: secret?, timeout, concurrency, history, receives, listen })
 }
 
 fn channel(section: &Section<'_>) -> Option<Channel> {
     section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
     let adapter = section.text("adapter", names::name);
+    let country = section.text("country", country);
     let settings = section.json("settings");
-    let secrets = section.secrets("secrets");
+    let (secrets, oauth) = section.slots("secrets");
     let grants = section.table("grants", grants);
     let on_uncertain = section
         .text("on_uncertain", |text| choice(text, &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)]));
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
-    Some(Channel { adapter: adapter?, settings, secrets, grants, on_uncertain, concurrency })
+    let keywords = section.table("consent", |section| section.optional_flag("keywords"));
+    Some(Channel { adapter: adapter?, country, settings, secrets, oauth, grants, on_uncertain, concurrency, keywords })
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    Country::parse(text).ok_or_else(|| "must be a country of ISO 3166-1 in two capital letters, such as \"DE\"".into())
 }
 
 pub(super) fn grants(section: &Section<'_>) -> Grants {

@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::{NamePattern, Secret};
+use crate::interaction::Country;
 
 /// The configuration, checked: no later code meets a value that breaks a rule.
 #[derive(Clone, Debug)]
@@ -15,7 +17,10 @@ pub struct Config {
     pub store: StoreConfig,
     pub plugins: Plugins,
     pub conversations: Conversations,
+    pub consent: Consent,
     pub media: Media,
+    pub mail: Mail,
+    pub loops: Loops,
     pub delivery: Delivery,
     pub api_keys: BTreeMap<String, ApiKey>,
     pub backends: BTreeMap<String, Backend>,
@@ -102,8 +107,42 @@ pub struct Limits {
 /// `[conversations]`
 #[derive(Clone, Debug)]
 pub struct Conversations {
+    /// `group_by`: one conversation for a contact over all channels, or one for each of them. Default `contact`.
+    pub group_by: Grouping,
     /// `idle`: after that long without an interaction the next one opens a new conversation. Default `24h`.
     pub idle: Duration,
+    /// `reopen_within`: a message that comes so soon after the closing opens the conversation again; later, a new one.
+    /// `0s`: always a new one. Default `1h`.
+    pub reopen_within: Duration,
+    /// `control`: the backend that is in control of a new conversation. Default: none in particular.
+    pub control: Option<String>,
+}
+
+/// What shares a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    Contact,
+    Channel,
+}
+
+/// `[consent]`
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// `stop`: texts with which a person refuses messages, instead of the words that the gateway knows.
+    pub stop: Vec<String>,
+    /// `start`: texts with which a person allows them again.
+    pub start: Vec<String>,
+    /// `marketing`: Default `opt-out`.
+    pub marketing: Marketing,
+}
+
+/// Who may be sent marketing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marketing {
+    /// Who did not refuse it.
+    OptOut,
+    /// Who allowed it.
+    OptIn,
 }
 
 /// `[media]`
@@ -115,6 +154,24 @@ pub struct Media {
     pub content_types: Vec<String>,
     /// `url_lifetime`: how long an address inside an event is valid. Default `24h`.
     pub url_lifetime: Duration,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// `bytes_max`: larger mails are not fetched, but their header. Default `25MiB`.
+    pub bytes_max: u64,
+    /// `rate`: mails that are taken from one mailbox in a second, when many wait. Default 500.
+    pub rate: usize,
+}
+
+/// `[loops]`
+#[derive(Clone, Debug)]
+pub struct Loops {
+    /// `bot_messages_per_hour`: by bots to one address on one channel. Default 200.
+    pub bot_messages_per_hour: usize,
+    /// `bot_mails_per_hour`: the same, where the channel is a mailbox. Default 20.
+    pub bot_mails_per_hour: usize,
 }
 
 /// `[delivery]`
@@ -130,6 +187,8 @@ pub struct Delivery {
 pub struct ApiKey {
     pub key: Secret,
     pub scopes: BTreeSet<Scope>,
+    /// `backend`: the backend that holds the key; it does not send where another one is in control.
+    pub backend: Option<String>,
 }
 
 /// What an API key may do.
@@ -154,6 +213,19 @@ pub struct Backend {
     pub timeout: Duration,
     /// `concurrency`: deliveries at once. Default 16.
     pub concurrency: usize,
+    /// `history`: earlier messages of the person that travel with the first event of a conversation. Default 0.
+    pub history: usize,
+    /// `receives`: everything, or what happens in conversations that it controls. Default `all`.
+    pub receives: Receives,
+    /// `listen`: it only listens and is never in control. Default false.
+    pub listen: bool,
+}
+
+/// What a backend gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receives {
+    All,
+    Controlled,
 }
 
 /// `[channels.NAME]`
@@ -161,16 +233,63 @@ pub struct Backend {
 pub struct Channel {
     /// `adapter`: manifest id of the plugin.
     pub adapter: String,
+    /// `country`: how telephone numbers without a country's code are understood, such as `DE`. Default: not at all.
+    pub country: Option<Country>,
     /// `settings`: checked against the plugin's schema once it is loaded.
     pub settings: Map<String, Value>,
     /// `secrets`: by slot.
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that are fetched, by slot.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// `grants`
     pub grants: Grants,
     /// `on_uncertain`: a provider may or may not have taken a message. Default `resend`.
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+    /// `consent.keywords`: whether words such as STOP count. Default: where the medium is `sms`.
+    pub keywords: Option<bool>,
+}
+
+impl Channel {
+    /// With an adapter, and everything else by default.
+    pub fn of(adapter: impl Into<String>) -> Self {
+        Self {
+            adapter: adapter.into(),
+            country: None,
+            settings: Map::new(),
+            secrets: BTreeMap::new(),
+            oauth: BTreeMap::new(),
+            grants: Grants::default(),
+            on_uncertain: OnUncertain::Resend,
+            concurrency: 8,
+            keywords: None,
+        }
+    }
+}
+
+/// `{ oauth2 = { ... } }`: a token that the gateway fetches and renews.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth2 {
+    /// `token_url`: private addresses are allowed, since the operator typed it.
+    pub token_url: Url,
+    /// `client_id`
+    pub client_id: String,
+    /// `client_secret`: public clients have none.
+    pub client_secret: Option<Secret>,
+    /// `grant`
+    pub grant: OAuthGrant,
+    /// `scope`
+    pub scope: Option<String>,
+}
+
+/// What a token is given for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OAuthGrant {
+    /// `refresh_token`: RFC 6749 section 6.
+    RefreshToken(Secret),
+    /// `client_credentials`: RFC 6749 section 4.4.
+    ClientCredentials,
 }
 
 /// `grants` of a channel.
@@ -191,6 +310,8 @@ pub struct Processor {
     pub settings: Map<String, Value>,
     /// `secrets`: by slot.
     pub secrets: BTreeMap<String, Secret>,
+    /// `secrets` that are tokens of OAuth 2, by slot.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// `grants`: without any it has no network.
     pub grants: Grants,
     /// `on_failure`: Default `hold`.

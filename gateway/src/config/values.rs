@@ -58,17 +58,6 @@ impl<'a> Section<'a> {
         many(texts).map_err(|rule| self.refuse_value(&typed, &rule)).ok()
     }
 
-    /// `true` or `false`; without either `false`.
-    pub(super) fn flag(&self, key: &'static str) -> bool {
-        self.document(key, None);
-        let Some(typed) = self.typed(key) else { return false };
-        let flag = typed.value.get_ref().as_bool();
-        if flag.is_none() {
-            self.refuse_value(&typed, "must be true or false");
-        }
-        flag.unwrap_or_default()
-    }
-
     /// A list of durations.
     pub(super) fn durations(
         &self,
@@ -78,6 +67,22 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<Duration>> {
         let range = millis(*range.start())..=millis(*range.end());
         self.list(key, length, |element| self.measure(element, &DURATION, &range).map(Duration::from_millis))
+    }
+
+    /// True or false.
+    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+        self.optional_flag(key).unwrap_or(default)
+    }
+
+    /// True or false, where it was typed.
+    pub(super) fn optional_flag(&self, key: &'static str) -> Option<bool> {
+        self.document(key, None);
+        let typed = self.typed(key)?;
+        let flag = typed.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.refuse_value(&typed, "must be true or false");
+        }
+        flag
     }
 
     /// A whole number.

@@ -18,7 +18,7 @@ use crate::config::Secret;
 use crate::egress::{Egress, Error, Reach, Request};
 use crate::interaction::{RouteRef, Time};
 use crate::routes;
-use crate::store::Record;
+use crate::store::{Record, StoreError};
 
 const CLOUD_EVENT: HeaderValue = HeaderValue::from_static("application/cloudevents+json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("omnigate/", env!("CARGO_PKG_VERSION")));
@@ -32,7 +32,27 @@ const DRAIN_BYTES_MAX: usize = 4 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Makes what is sent of a record.
-pub type Render = Arc<dyn Fn(&Record) -> Rendered + Send + Sync>;
+#[async_trait]
+pub trait Render: Send + Sync {
+    /// Whether it is sent at all; the answer must not change.
+    fn wants(&self, _: &Record) -> bool {
+        true
+    }
+
+    /// What is sent.
+    ///
+    /// # Errors
+    /// If the store cannot be read: it is tried again later.
+    async fn render(&self, record: &Record) -> Result<Rendered, StoreError>;
+}
+
+/// One that needs to look nothing up.
+#[async_trait]
+impl<F: Fn(&Record) -> Rendered + Send + Sync> Render for F {
+    async fn render(&self, record: &Record) -> Result<Rendered, StoreError> {
+        Ok(self(record))
+    }
+}
 
 /// What is sent of a record.
 #[derive(Clone, Debug)]
@@ -57,7 +77,7 @@ pub struct Backend {
     url: Url,
     signer: Signer,
     timeout: Duration,
-    render: Render,
+    render: Arc<dyn Render>,
 }
 
 impl Backend {
@@ -71,13 +91,13 @@ impl Backend {
         url: Url,
         secret: &Secret,
         timeout: Duration,
-        render: Render,
+        render: Arc<dyn Render>,
     ) -> Result<Self, InvalidSecret> {
         Ok(Self { name: name.to_owned(), egress, url, signer: Signer::new(secret)?, timeout, render })
     }
 
-    fn request(&self, record: &Record, attempt: Attempt) -> Request {
-        let Rendered { body, traceparent } = (self.render)(record);
+    async fn request(&self, record: &Record, attempt: Attempt) -> Result<Request, StoreError> {
+        let Rendered { body, traceparent } = self.render.render(record).await?;
         let (id, now) = (record.id.to_string(), Time::now());
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(WEBHOOK_SIGNATURE, value(self.signer.sign(&id, now, &body)));
@@ -87,14 +107,17 @@ impl Backend {
         headers.insert(USER_AGENT, AGENT);
         headers.extend(traceparent.map(|trace| (TRACEPARENT, trace)));
         headers.extend(attempt.replayed.then(|| (REPLAYED, HeaderValue::from_static("true"))));
-        Request { method: Method::POST, url: self.url.clone(), headers, body }
+        Ok(Request { method: Method::POST, url: self.url.clone(), headers, body })
     }
 }
 
 #[async_trait]
 impl Target for Backend {
     async fn deliver(&self, record: &Record, attempt: Attempt) -> Outcome {
-        let request = self.request(record, attempt);
+        let request = match self.request(record, attempt).await {
+            Ok(request) => request,
+            Err(error) => return Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane },
+        };
         let answer = timeout(self.timeout, self.egress.exchange(&request, Reach::Granted)).await;
         match answer.unwrap_or(Err(Error::Timeout)) {
             Ok(answer) => {
@@ -107,7 +130,7 @@ impl Target for Backend {
     }
 
     fn wants(&self, record: &Record) -> bool {
-        routes::taken(record).is_none_or(|route| route.backends.contains(&self.name))
+        routes::taken(record).is_none_or(|route| route.backends.contains(&self.name)) && self.render.wants(record)
     }
 
     fn may_get(&self, record: &Record) -> bool {

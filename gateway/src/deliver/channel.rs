@@ -1,18 +1,20 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::preparing::{Ready, Work};
 use super::target::{Attempt, Outcome, Scope, Target};
-use crate::accept::{Accept, MessageState};
+use crate::accept::{Accept, Report};
 use crate::channels::{Bound, Channel, ChannelState, count};
 use crate::config::OnUncertain;
 use crate::customer::Directory;
-use crate::interaction::{ChannelRef, Event, Kind, Part, Reason, ReasonCode, Status, StatusChange, Time};
+use crate::interaction::{Kind, Loss, Reason, ReasonCode, Status, StatusChange, Time};
+use crate::mail::Post;
 use crate::media::Media;
-use crate::plugin::exchange::{Broken, Failure, Fault, FaultKind, Outbound, Receipt};
+use crate::outbound::Permits;
+use crate::plugin::exchange::{Broken, Failure, Fault, FaultKind, Receipt};
 use crate::store::{Record, Store, StoreError};
 
 /// How long the store is asked again to take what the provider already did: beyond it, a message may go out twice.
@@ -25,7 +27,12 @@ pub struct ChannelSender {
     pub accept: Arc<Accept>,
     pub directory: Arc<Directory>,
     pub media: Arc<Media>,
+    pub permits: Arc<Permits>,
     pub store: Arc<dyn Store>,
+    /// Where letters are handed over, if the channel writes any.
+    pub post: Option<Post>,
+    /// As long as is remembered what became of a message.
+    pub retention: Duration,
     /// Attempts until a message is given up.
     pub attempts_max: u32,
 }
@@ -39,8 +46,9 @@ impl Target for ChannelSender {
         }
     }
 
+    /// What was submitted, and what goes on by this channel after another one.
     fn wants(&self, record: &Record) -> bool {
-        record.kind == Kind::MessageSubmitted && record.channel == self.channel.name
+        matches!(record.kind, Kind::MessageSubmitted | Kind::MessageStatus) && record.channel == self.channel.name
     }
 }
 
@@ -49,18 +57,24 @@ impl ChannelSender {
         let Some(bound) = self.channel.bound() else {
             return Ok(Outcome::Hold { why: "the channel's plugin is not loaded".into() });
         };
-        let Some(state) = self.accept.message(record.id).await? else {
-            return Ok(Outcome::Discard { why: "the message's state is no longer kept".into() });
+        let Some(work) = self.work(record).await? else {
+            return Ok(Outcome::Discard { why: "the message or its state is no longer kept".into() });
         };
-        if let Some(outcome) = self.settled_before(&bound, &state, attempt).await? {
+        if let Some(outcome) = self.settled_before(&work, attempt).await? {
             return Ok(outcome);
         }
-        let message = self.outbound(record, &state).await?;
-        let called = bound.plugin.send(&bound.binding, attempt.number, message).await;
-        match called.result {
-            Ok(receipt) => self.sent(&bound, record.id, receipt).await,
-            Err(Failure::Fault(fault)) => self.refused(&bound, record.id, attempt, fault).await,
-            Err(Failure::Broken(broken)) => self.broke(&bound, record.id, attempt, broken).await,
+        let Ready { message, answered, loss } = match self.ready(&bound, &work).await? {
+            Ok(ready) => ready,
+            Err(reason) => return self.refuse(work.id, reason).await,
+        };
+        let result = match &self.post {
+            Some(post) => self.post(&bound, post, attempt, message, answered.as_deref()).await?,
+            None => bound.plugin.send(&bound.binding, attempt.number, message).await.result,
+        };
+        match result {
+            Ok(receipt) => self.sent(&bound, work.id, receipt, loss).await,
+            Err(Failure::Fault(fault)) => self.refused(&bound, work.id, attempt, fault).await,
+            Err(Failure::Broken(broken)) => self.broke(&bound, work.id, attempt, broken).await,
             Err(Failure::Busy) => {
                 Ok(Outcome::Retry { after: Some(BUSY_PAUSE), why: "no room for the call".into(), scope: Scope::Lane })
             }
@@ -68,87 +82,40 @@ impl ChannelSender {
     }
 
     /// What a restart, an operator or the clock decided already.
-    async fn settled_before(
-        &self,
-        bound: &Bound,
-        state: &MessageState,
-        attempt: Attempt,
-    ) -> Result<Option<Outcome>, StoreError> {
-        // An id of the provider's means that it took the message, also where it only promised to send it.
-        let taken = state.status == Status::Queued && !state.external_ids.is_empty();
-        if taken || matches!(state.status, Status::Sent | Status::Delivered | Status::Read) {
+    async fn settled_before(&self, work: &Work, attempt: Attempt) -> Result<Option<Outcome>, StoreError> {
+        let (state, way) = (&work.state, work.way());
+        if way.was_taken() {
             return Ok(Some(Outcome::Done));
         }
+        if matches!(state.status, Status::Delivered | Status::Read) {
+            return self.expire(state.id, "it arrived another way before it could be sent here").await.map(Some);
+        }
+        if way.status.is_failure() && (way.status == Status::Expired || work.way + 1 < state.ways.len()) {
+            return Ok(Some(Outcome::Discard { why: "its time on this channel is over".into() }));
+        }
         if state.expires_at.is_some_and(|end| end <= Time::now()) {
-            let reason = reason(ReasonCode::Expired, "it was of no use any more before it could be sent");
-            let change = StatusChange { status: Status::Expired, at: Time::now(), reason: Some(reason) };
-            self.note(&bound.reference, state.id, &[], change).await?;
-            return Ok(Some(Outcome::Discard { why: "expired".into() }));
+            return self.expire(state.id, "it was of no use any more before it could be sent").await.map(Some);
         }
         if attempt.uncertain && self.channel.config.on_uncertain == OnUncertain::Hold {
-            return self.held_back(bound, state.id, "the gateway ended while it was being sent").await.map(Some);
+            return self.held_back(state.id, "the gateway ended while it was being sent").await.map(Some);
         }
         Ok(None)
     }
 
-    async fn outbound(&self, record: &Record, state: &MessageState) -> Result<Outbound, StoreError> {
-        let event: Event = serde_json::from_slice(&record.body)
-            .map_err(|error| StoreError::Corrupt(format!("interaction: {error}")))?;
-        let data = event.data;
-        let message =
-            data.message.ok_or_else(|| StoreError::Corrupt("a submitted message without a message".into()))?;
-        let in_reply_to = match data.in_reply_to {
-            Some(id) => self.external_id(id).await?,
-            None => None,
-        };
-        let known = self.directory.person(state.contact).await?;
-        let inbound =
-            known.and_then(|known| known.last_inbound()).filter(|inbound| inbound.channel == self.channel.name);
-        let mut files = BTreeMap::new();
-        let parts = message.parts.into_iter().map(|part| self.reachable(part, &mut files)).collect();
-        Ok(Outbound {
-            id: record.id,
-            recipient: state.to.clone(),
-            author: data.author.kind,
-            in_reply_to,
-            last_inbound: inbound.and_then(|inbound| inbound.external_id),
-            subject: message.subject,
-            parts,
-            expires_in: state.expires_at.map(|end| end.since(Time::now())),
-            metadata: data.metadata,
-            files,
-        })
+    async fn expire(&self, id: Uuid, why: &str) -> Result<Outcome, StoreError> {
+        let reason = reason(ReasonCode::Expired, why);
+        let change = StatusChange { status: Status::Expired, at: Time::now(), reason: Some(reason) };
+        self.note(id, change.into()).await?;
+        Ok(Outcome::Discard { why: "expired".into() })
     }
 
-    /// Files of ours get an address that the provider can open, and the adapter may read them.
-    fn reachable(&self, part: Part, files: &mut BTreeMap<String, Uuid>) -> Part {
-        match part {
-            Part::Media { kind, url, content_type, name, bytes, caption } => {
-                let links = self.media.links();
-                let id = links.id_in(&url);
-                let url = id.map_or(url, |id| links.signed(id, Time::now()));
-                files.extend(id.map(|id| (url.clone(), id)));
-                Part::Media { kind, url, content_type, name, bytes, caption }
-            }
-            other => other,
-        }
-    }
-
-    /// The provider's id of an interaction: one that was received tells it, one that was sent learnt it.
-    async fn external_id(&self, id: Uuid) -> Result<Option<String>, StoreError> {
-        if let Some(state) = self.accept.message(id).await? {
-            return Ok(state.external_ids.into_iter().next());
-        }
-        let Some(record) = self.store.find(id).await?.filter(|record| record.channel == self.channel.name) else {
-            return Ok(None);
-        };
-        let event = serde_json::from_slice::<Event>(&record.body).ok();
-        Ok(event.and_then(|event| event.data.external_ids.into_iter().next()))
-    }
-
-    async fn sent(&self, bound: &Bound, id: Uuid, receipt: Receipt) -> Result<Outcome, StoreError> {
+    async fn sent(&self, bound: &Bound, id: Uuid, receipt: Receipt, loss: Vec<Loss>) -> Result<Outcome, StoreError> {
         let change = StatusChange { status: receipt.status, at: Time::now(), reason: None };
-        self.note(&bound.reference, id, &receipt.external_ids, change).await?;
+        let Receipt { external_ids, names, refused, .. } = receipt;
+        self.note(id, Report { external_ids, names, change, loss: Some(loss) }).await?;
+        for (to, reason) in refused {
+            self.accept.recipient_refused(&self.channel.name, id, to, reason).await?;
+        }
         count(&self.channel.counters.sent);
         self.show_state(bound, ChannelState::Connected, None).await;
         Ok(Outcome::Done)
@@ -161,17 +128,21 @@ impl ChannelSender {
                 self.show_state(bound, ChannelState::BadCredentials, Some(why.clone())).await;
                 Ok(Outcome::Hold { why })
             }
-            FaultKind::RateLimited => self.again(bound, id, attempt, fault, Scope::Target).await,
+            FaultKind::RateLimited => self.again(id, attempt, fault, Scope::Target).await,
+            // One mailbox that is full says nothing about the channel.
+            FaultKind::Unavailable if fault.reason == Some(ReasonCode::Unreachable) => {
+                self.again(id, attempt, fault, Scope::Lane).await
+            }
             FaultKind::Unavailable | FaultKind::Internal => {
                 self.show_state(bound, ChannelState::Degraded, Some(why)).await;
-                self.again(bound, id, attempt, fault, Scope::Lane).await
+                self.again(id, attempt, fault, Scope::Lane).await
             }
             FaultKind::Uncertain if self.channel.config.on_uncertain == OnUncertain::Hold => {
-                self.held_back(bound, id, &why).await
+                self.held_back(id, &why).await
             }
-            FaultKind::Uncertain => self.again(bound, id, attempt, fault, Scope::Lane).await,
+            FaultKind::Uncertain => self.again(id, attempt, fault, Scope::Lane).await,
             FaultKind::Invalid | FaultKind::NotFound | FaultKind::Rejected | FaultKind::Unsupported => {
-                self.fail(bound, id, reason_of(fault, false)).await?;
+                self.fail(id, reason_of(fault, false)).await?;
                 Ok(Outcome::Discard { why })
             }
         }
@@ -188,46 +159,41 @@ impl ChannelSender {
     }
 
     /// Another attempt, or the end: whoever sent the message must hear of it.
-    async fn again(
-        &self,
-        bound: &Bound,
-        id: Uuid,
-        attempt: Attempt,
-        fault: Fault,
-        scope: Scope,
-    ) -> Result<Outcome, StoreError> {
+    async fn again(&self, id: Uuid, attempt: Attempt, fault: Fault, scope: Scope) -> Result<Outcome, StoreError> {
         let why = fault.message.clone();
         if attempt.number < self.attempts_max || scope == Scope::Target {
             return Ok(Outcome::Retry { after: fault.retry_after, why, scope });
         }
-        self.fail(bound, id, reason_of(fault, true)).await?;
-        Ok(Outcome::GiveUp { why })
+        let goes_on = self.fail(id, reason_of(fault, true)).await?;
+        Ok(ended(goes_on, why))
     }
 
     /// A person must decide: it may have gone out.
-    async fn held_back(&self, bound: &Bound, id: Uuid, why: &str) -> Result<Outcome, StoreError> {
+    async fn held_back(&self, id: Uuid, why: &str) -> Result<Outcome, StoreError> {
         let text = format!("nobody knows whether it was sent: {why}");
-        self.fail(bound, id, reason(ReasonCode::ProviderError, &text)).await?;
-        Ok(Outcome::GiveUp { why: text })
+        let goes_on = self.fail(id, reason(ReasonCode::ProviderError, &text)).await?;
+        Ok(ended(goes_on, text))
     }
 
-    async fn fail(&self, bound: &Bound, id: Uuid, reason: Reason) -> Result<(), StoreError> {
+    /// It never left: whoever sent it hears why.
+    async fn refuse(&self, id: Uuid, reason: Reason) -> Result<Outcome, StoreError> {
+        let why = reason.text.clone();
+        self.fail(id, reason).await?;
+        Ok(Outcome::Discard { why })
+    }
+
+    /// Tells whether the message goes on by another channel.
+    async fn fail(&self, id: Uuid, reason: Reason) -> Result<bool, StoreError> {
         count(&self.channel.counters.failed);
-        self.note(&bound.reference, id, &[], StatusChange::failed(reason)).await
+        self.note(id, StatusChange::failed(reason).into()).await
     }
 
     /// What the provider did cannot be undone: the store is asked again and again to take it.
-    async fn note(
-        &self,
-        channel: &ChannelRef,
-        id: Uuid,
-        external_ids: &[String],
-        change: StatusChange,
-    ) -> Result<(), StoreError> {
+    async fn note(&self, id: Uuid, report: Report) -> Result<bool, StoreError> {
         let deadline = tokio::time::Instant::now() + RECORD_PATIENCE;
         let mut pause = Duration::from_millis(50);
         loop {
-            match self.accept.sent(channel, id, external_ids, change.clone()).await {
+            match self.accept.sent(&self.channel.name, id, &report).await {
                 Err(error) if tokio::time::Instant::now() + pause < deadline => {
                     tracing::warn!(%error, message = %id, "a message's status cannot be stored; trying again");
                     tokio::time::sleep(pause).await;
@@ -247,6 +213,16 @@ impl ChannelSender {
             tracing::warn!(%error, channel = self.channel.name, "the change of state is not in the log");
         }
     }
+}
+
+/// A dead letter, unless the message goes on elsewhere: retrying it would send it twice.
+fn ended(goes_on: bool, why: String) -> Outcome {
+    if goes_on { Outcome::Discard { why } } else { Outcome::GiveUp { why } }
+}
+
+/// Without a hope that it may be otherwise later.
+pub(super) fn final_reason(code: ReasonCode, text: &str) -> Reason {
+    Reason { retryable: false, ..reason(code, text) }
 }
 
 fn reason(code: ReasonCode, text: &str) -> Reason {

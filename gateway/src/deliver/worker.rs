@@ -23,6 +23,8 @@ use crate::store::{Lease, Position, Record, Store, StoreError, Write};
 
 /// Wishes of operators that wait.
 const CONTROLS_MAX: usize = 16;
+/// Ends of deliveries that are taken together; the stop and operators wait for no more.
+const READY_MAX: usize = 64;
 /// Records that may wait as put back.
 const PUT_BACK_MAX: usize = 65_536;
 /// What the last commit gets, after the grace for deliveries.
@@ -148,7 +150,19 @@ impl Worker {
                 Wake::Stop => return self.end(Instant::now() + shutdown.grace).await,
                 wake => self.handle(wake)?,
             }
+            self.handle_ready()?;
         }
+    }
+
+    /// What has ended besides goes together: looking at everything costs as much after one as after many.
+    fn handle_ready(&mut self) -> Result<(), StoreError> {
+        for _ in 0..READY_MAX {
+            match self.running.next().now_or_never() {
+                Some(Some(event)) => self.happened(event)?,
+                Some(None) | None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Begins whatever can begin.

@@ -89,6 +89,11 @@ impl Problem {
         self.status
     }
 
+    /// The last word of its type.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The sentence.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{Edge, Problem, read_body};
 use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
+use crate::mail;
 use crate::plugin::exchange::{Broken, Called, Failure, Fault, FaultKind, Outcome, Reply, Request};
 use crate::store::StoreError;
 
@@ -172,8 +173,12 @@ impl Edge {
         let bound = channel.bound().ok_or_else(missing)?;
         let mut binding = (*bound.binding).clone();
         binding.clock = Some(kept.failed_at);
-        let called = bound.plugin.handle_request(&Arc::new(binding), kept.request.clone()).await;
-        let reason = match called.result {
+        let binding = Arc::new(binding);
+        let result = match mail::arrived(&kept.request) {
+            Some(mail) => bound.plugin.receive(&binding, mail).await.result.map(Outcome::of_mail),
+            None => bound.plugin.handle_request(&binding, kept.request.clone()).await.result,
+        };
+        let reason = match result {
             Ok(outcome) => {
                 let raw = kept.request.body.clone().into();
                 self.append(channel, &bound, &outcome, &raw, &Trace::from_header(None)).await?;

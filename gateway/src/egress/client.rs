@@ -2,7 +2,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ fn pool(reach: Reach) -> Pool {
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let https = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls())
+        .with_tls_config((*tls()).clone())
         .https_or_http()
         .enable_http1()
         .wrap_connector(http);
@@ -205,13 +205,22 @@ fn pool(reach: Reach) -> Pool {
 }
 
 /// The system's trust anchors; where there are none (a bare container), Mozilla's.
-fn tls() -> rustls::ClientConfig {
+pub(crate) fn tls() -> Arc<rustls::ClientConfig> {
+    static TLS: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
+    TLS.get_or_init(|| Arc::new(trusting(trust_anchors()))).clone()
+}
+
+fn trust_anchors() -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    roots
+}
+
+fn trusting(roots: rustls::RootCertStore) -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap_or_else(|error| unreachable!("ring offers the default versions: {error}"))

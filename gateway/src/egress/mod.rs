@@ -3,7 +3,10 @@
 mod client;
 mod grants;
 mod policy;
+mod tokens;
 
+pub(crate) use client::tls;
 pub use client::{Egress, Error, Limits, Received, Request};
 pub use grants::Allowed;
 pub use policy::{Reach, is_public};
+pub use tokens::{TokenError, Tokens};

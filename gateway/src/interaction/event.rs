@@ -37,11 +37,15 @@ pub enum Kind {
     ChannelState,
     #[serde(rename = "omnigate.channel.unsupported")]
     ChannelUnsupported,
+    #[serde(rename = "omnigate.contact.unlinked")]
+    ContactUnlinked,
+    #[serde(rename = "omnigate.conversation.control")]
+    ConversationControl,
 }
 
 impl Kind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::MessageReceived,
         Self::MessageSubmitted,
         Self::MessageEchoed,
@@ -57,6 +61,8 @@ impl Kind {
         Self::ConversationClosed,
         Self::ChannelState,
         Self::ChannelUnsupported,
+        Self::ContactUnlinked,
+        Self::ConversationControl,
     ];
 
     /// A stable small number for storage: never renumber.
@@ -87,6 +93,22 @@ impl Kind {
             Self::ConversationClosed => "conversation.closed",
             Self::ChannelState => "channel.state",
             Self::ChannelUnsupported => "channel.unsupported",
+            Self::ContactUnlinked => "contact.unlinked",
+            Self::ConversationControl => "conversation.control",
+        }
+    }
+
+    /// Whether somebody says something by it.
+    pub fn is_message(self) -> bool {
+        matches!(self, Self::MessageReceived | Self::MessageSubmitted | Self::MessageEchoed)
+    }
+
+    /// Which way things of this kind go, seen from the business: what people do comes in, what is sent to them and what
+    /// became of it goes out.
+    pub fn direction(self) -> Direction {
+        match self {
+            Self::MessageSubmitted | Self::MessageEchoed | Self::MessageStatus => Direction::Outbound,
+            _ => Direction::Inbound,
         }
     }
 
@@ -104,7 +126,7 @@ pub struct Event {
     pub id: Uuid,
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// `/channels/{name}`
+    /// `/channels/{name}`; `/contacts/{id}` for what happened on no channel.
     pub source: String,
     /// The conversation; absent where an event belongs to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,11 +143,15 @@ pub struct Event {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Interaction {
     pub direction: Direction,
-    pub channel: ChannelRef,
+    /// Null for what happened on no channel, such as a link that somebody made.
+    pub channel: Option<ChannelRef>,
     pub contact: Option<ContactRef>,
     pub conversation: Option<ConversationRef>,
     pub author: Author,
     pub from: Option<Identity>,
+    /// Addresses that the sender claims to have, and nobody vouches for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Identity>,
     #[serde(default)]
     pub to: Vec<Identity>,
     #[serde(default)]
@@ -189,6 +215,9 @@ pub struct ConversationRef {
     pub new: bool,
     /// Channels used so far, in order of first use.
     pub channels: Vec<String>,
+    /// The backend that is in control, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
 }
 
 /// The route that an interaction takes, as decided when it came.

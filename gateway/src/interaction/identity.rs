@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::country::{self, Country};
 use serde::{Deserialize, Serialize};
 
 /// One address of a person. Equal addresses (scheme, value and scope) belong to one contact.
@@ -17,6 +18,9 @@ pub struct Identity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+
+/// Longer texts are no telephone numbers, however they are written.
+const TEL_BYTES_MAX: usize = 64;
 
 /// Why something is no identity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -63,12 +67,29 @@ impl Identity {
 
     /// The address as one text, without the name: the key under which it is kept.
     pub fn address(&self) -> String {
-        format!("{}:{}:{}", self.scheme, self.scope.as_deref().unwrap_or_default(), self.value)
+        let address = format!("{}:{}:{}", self.scheme, self.scope.as_deref().unwrap_or_default(), self.value);
+        if self.scheme == "email" { address.to_lowercase() } else { address }
     }
 
-    /// Whether both are the same address, whatever the name.
+    /// Whether both are the same address, whatever the name. Nobody tells people apart by the case of their e-mail addresses,
+    /// though RFC 5321 would allow it.
     pub fn same_address(&self, other: &Self) -> bool {
-        (&self.scheme, &self.value, &self.scope) == (&other.scheme, &other.value, &other.scope)
+        let same_value = self.value == other.value
+            || (self.scheme == "email" && self.value.to_lowercase() == other.value.to_lowercase());
+        same_value && (&self.scheme, &self.scope) == (&other.scheme, &other.scope)
+    }
+
+    /// A telephone number in E.164, as the plan of its country writes it; one without a country's code is understood as it
+    /// would be dialled in `country`. What is no valid number stays as it is, and so does everything else.
+    #[must_use]
+    pub fn normalized(mut self, country: Option<Country>) -> Self {
+        if self.scheme == "tel"
+            && self.value.len() <= TEL_BYTES_MAX
+            && let Some(number) = country::e164(&self.value, country)
+        {
+            self.value = number;
+        }
+        self
     }
 }
 
@@ -122,6 +143,31 @@ mod tests {
     fn only_the_domain_of_an_address_is_lowered() {
         assert_eq!(identity("email", "Ann.B@Example.ORG").checked().unwrap().value, "Ann.B@example.org");
         assert_eq!(identity("email", "nobody").checked(), Err(InvalidIdentity::Email));
+    }
+
+    #[test]
+    fn numbers_are_written_as_their_country_does() {
+        let germany = Country::parse("DE");
+        for (typed, country, meant) in [
+            ("030 901820", germany, "+4930901820"),
+            ("+49 (0)30 / 90 18 20", None, "+4930901820"),
+            ("0049 30 901820", germany, "+4930901820"),
+            ("+4930901820", Country::parse("FR"), "+4930901820"),
+            ("+15550100123", germany, "+15550100123"),
+            ("12345", germany, "12345"),
+            ("nonsense", germany, "nonsense"),
+        ] {
+            assert_eq!(identity("tel", typed).normalized(country).value, meant, "{typed}");
+        }
+        assert_eq!(identity("visitor", "030 901820").normalized(germany).value, "030 901820");
+        assert_eq!(Country::parse("XX"), None);
+    }
+
+    #[test]
+    fn addresses_of_mail_are_the_same_in_any_case() {
+        let (one, other) = (identity("email", "Ann@example.org"), identity("email", "ann@example.org"));
+        assert!(one.same_address(&other) && one.address() == other.address());
+        assert!(!identity("visitor", "A").same_address(&identity("visitor", "a")));
     }
 
     #[test]

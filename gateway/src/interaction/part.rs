@@ -47,8 +47,14 @@ pub enum Part {
     Choices { style: ChoicesStyle, options: Vec<ChoiceOption> },
     /// What the person picked.
     Choice { id: String, title: String },
-    /// A text that the provider has approved.
-    Template { name: String, language: String, parameters: Value },
+    /// A text that the provider has approved. `text`: its words, for channels without templates.
+    Template {
+        name: String,
+        language: String,
+        parameters: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
     /// Anything else.
     Extension { kind: String, data: Value },
 }
@@ -119,7 +125,7 @@ impl Part {
                 options.iter().map(|option| option.title.as_str()).collect::<Vec<_>>().join("\n").into()
             }
             Self::Choice { title, .. } => Cow::Borrowed(title),
-            Self::Template { name, .. } => Cow::Borrowed(name),
+            Self::Template { name, text, .. } => Cow::Borrowed(text.as_deref().unwrap_or(name)),
             Self::Extension { .. } => Cow::Borrowed(""),
         }
     }

@@ -26,7 +26,8 @@ impl Status {
         matches!(self, Self::Read | Self::Failed | Self::Expired)
     }
 
-    fn is_failure(self) -> bool {
+    /// Whether it did not arrive.
+    pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Expired)
     }
 

@@ -13,6 +13,9 @@ impl Time {
     /// Values below this are seconds: providers have sent seconds where they document milliseconds, and the other way round.
     const SECONDS_BELOW: f64 = 100_000_000_000.0;
 
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// The wall clock.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

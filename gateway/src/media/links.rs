@@ -10,6 +10,9 @@ use uuid::Uuid;
 use crate::interaction::Time;
 use crate::store::{Batch, Key, Store, StoreError, Write};
 
+/// How long people may open a file that came to them as a link: `store.retention` is never shorter.
+const LASTING: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Addresses of files that open without an API key, for a while.
 pub struct Links {
     key: hmac::Key,
@@ -31,6 +34,13 @@ impl Links {
     /// The file's address for everybody, until its end.
     pub fn signed(&self, id: Uuid, now: Time) -> String {
         let expires = self.end(now);
+        format!("{}?expires={expires}&signature={}", self.plain(id), self.signature("get", id, expires))
+    }
+
+    /// The address of a file, for a person to open: of ours for a week, of others as it is. Files are kept for longer.
+    pub fn lasting(&self, url: &str, now: Time) -> String {
+        let Some(id) = self.id_in(url) else { return url.to_owned() };
+        let expires = now.plus(LASTING).seconds();
         format!("{}?expires={expires}&signature={}", self.plain(id), self.signature("get", id, expires))
     }
 

@@ -174,7 +174,9 @@ fn link(
     let linked = v1::linker(workshop.engine).and_then(|linker| linker.instantiate_pre(component)).map_err(mismatch)?;
     let started = rehearsal::start(workshop.engine, name(manifest), &linked, workshop.limits);
     started.map_err(|why| AdmissionError::Start { plugin: plugin.clone(), why })?;
-    v1::Calls::of(contract, linked).map_err(mismatch)
+    let calls = v1::Calls::of(contract, linked).map_err(mismatch)?;
+    rehearsal::fit(workshop.engine, name(manifest), &calls, workshop.limits).map_err(mismatch)?;
+    Ok(calls)
 }
 
 /// The shared handle under which an admitted plugin goes.

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::manifest::Contract;
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, HostPattern, Limits, Problem, Processor, Secret};
-use crate::interaction::Time;
+use crate::config::{Channel, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
+use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
 const API_BASE: &str = "api_base";
@@ -30,11 +30,15 @@ pub struct Binding {
     /// Name of the channel; of a processor `processor:{name}`.
     pub channel: String,
     pub medium: String,
+    /// Whose plan telephone numbers without a country's code follow.
+    pub country: Option<Country>,
     /// JSON, defaults filled in.
     pub settings: String,
     /// `{public_url}/channels/{name}`
     pub url: String,
     pub secrets: BTreeMap<String, Secret>,
+    /// Secrets that are fetched when they are needed.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
     /// Slots of the manifest and where each may be sent.
     pub slots: BTreeMap<String, Vec<HostPattern>>,
     /// What the operator granted.
@@ -67,7 +71,7 @@ impl Binding {
     ) -> Self {
         let limits = limits_of(manifest.transport, limits);
         let url = format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/'));
-        Self::of(name.to_owned(), url, &channel.into(), manifest, limits, key)
+        Self { country: channel.country, ..Self::of(name.to_owned(), url, &channel.into(), manifest, limits, key) }
     }
 
     /// Binds a processor, whose configuration was checked, to its plugin. Nobody reaches it from outside, and it has no key of
@@ -89,8 +93,10 @@ impl Binding {
         Self {
             channel,
             medium: manifest.medium(&settings).to_owned(),
+            country: None,
             url,
             secrets: account.secrets.clone(),
+            oauth: account.oauth.clone(),
             slots: slots(manifest, &settings),
             hosts: account.hosts.to_vec(),
             channel_key: key,
@@ -106,9 +112,11 @@ impl Binding {
         Self {
             channel: String::new(),
             medium: String::new(),
+            country: None,
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),
+            oauth: BTreeMap::new(),
             slots: BTreeMap::new(),
             hosts: Vec::new(),
             channel_key: Secret::new(""),
@@ -141,18 +149,21 @@ fn places(limits: &Limits) -> Arc<Semaphore> {
 struct Account<'a> {
     settings: &'a Map<String, Value>,
     secrets: &'a BTreeMap<String, Secret>,
+    oauth: &'a BTreeMap<String, Arc<OAuth2>>,
     hosts: &'a [HostPattern],
 }
 
 impl<'a> From<&'a Channel> for Account<'a> {
     fn from(channel: &'a Channel) -> Self {
-        Self { settings: &channel.settings, secrets: &channel.secrets, hosts: &channel.grants.hosts }
+        let (settings, secrets, oauth) = (&channel.settings, &channel.secrets, &channel.oauth);
+        Self { settings, secrets, oauth, hosts: &channel.grants.hosts }
     }
 }
 
 impl<'a> From<&'a Processor> for Account<'a> {
     fn from(processor: &'a Processor) -> Self {
-        Self { settings: &processor.settings, secrets: &processor.secrets, hosts: &processor.grants.hosts }
+        let (settings, secrets, oauth) = (&processor.settings, &processor.secrets, &processor.oauth);
+        Self { settings, secrets, oauth, hosts: &processor.grants.hosts }
     }
 }
 
@@ -227,13 +238,14 @@ fn check_settings(place: &str, manifest: &Manifest, settings: &Map<String, Value
 
 fn check_slots(place: &str, account: &Account<'_>, manifest: &Manifest, problems: &mut Vec<Problem>) {
     let path = |slot: &str| format!("{place}.secrets.{slot}");
-    for slot in account.secrets.keys().filter(|slot| !manifest.slots.contains_key(*slot)) {
+    let given = || account.secrets.keys().chain(account.oauth.keys());
+    for slot in given().filter(|slot| !manifest.slots.contains_key(*slot)) {
         let known: Vec<_> = manifest.slots.keys().map(String::as_str).collect();
         let rule = format!("plugin {} has no such slot; it has: {}", manifest.id, known.join(", "));
         problems.push(Problem::new(path(slot), None, rule));
     }
     for (slot, description) in manifest.slots.iter().filter(|(_, slot)| slot.required) {
-        if !account.secrets.contains_key(slot) {
+        if !given().any(|given| given == slot) {
             let rule = format!(
                 "is required ({}): set it to {{ env = \"NAME\" }} or {{ file = \"path\" }}",
                 description.description

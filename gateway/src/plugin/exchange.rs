@@ -42,6 +42,13 @@ pub struct Outcome {
     pub files: Vec<KeptFile>,
 }
 
+impl Outcome {
+    /// Of a mail that is told like a request: nobody waits for a reply.
+    pub fn of_mail(Received { happenings, files }: Received) -> Self {
+        Self { reply: Reply { status: 200, headers: Vec::new(), body: Vec::new() }, happenings, files }
+    }
+}
+
 /// One thing that happened on a channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -107,6 +114,9 @@ pub struct Inbound {
     pub id: String,
     pub sender: Identity,
     pub aliases: Vec<Identity>,
+    /// Addresses that the person claims to have; nobody vouches for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Identity>,
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
     /// Ids of what it answers, the nearest first.
@@ -248,6 +258,19 @@ pub struct Letter {
 pub struct Receipt {
     pub external_ids: Vec<String>,
     pub status: Status,
+    /// Further names under which later messages may speak of it; statuses do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Who does not get it, where others do.
+    #[serde(skip)]
+    pub refused: Vec<(Identity, Reason)>,
+}
+
+impl Receipt {
+    /// Without a name.
+    pub fn of(status: Status) -> Self {
+        Self { external_ids: Vec::new(), status, names: Vec::new(), refused: Vec::new() }
+    }
 }
 
 /// Typing or reading, to be shown to the person.

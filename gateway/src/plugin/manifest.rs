@@ -1,12 +1,13 @@
 //! What a plugin says of itself: a JSON text in the custom section `omnigate:manifest`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use wasmparser::{Parser, Payload};
 
-use crate::config::HostPattern;
+use crate::config::{HostPattern, parse_duration, show_duration};
 
 /// Of what is shown in one line of a log.
 const LINE_MAX: usize = 128;
@@ -82,6 +83,9 @@ pub struct MediumRule {
     pub setting: String,
     pub prefix: String,
     pub medium: String,
+    /// What a channel of this medium can do, where that is not what the others can.
+    #[serde(default)]
+    pub capabilities: Option<Capabilities>,
 }
 
 /// How the outside reaches it.
@@ -131,6 +135,48 @@ pub struct Capabilities {
     pub edits: bool,
     #[serde(default)]
     pub replies: bool,
+    /// Formatted text is shown as such.
+    #[serde(default)]
+    pub html: bool,
+    /// Texts leave as SMS segments, counted by the rules of GSM-7 and UCS-2.
+    #[serde(default)]
+    pub segments: bool,
+    /// When people may be written to freely; without one, always.
+    #[serde(default)]
+    pub window: Option<Window>,
+}
+
+/// The time in which people may be written to freely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// So long after the person's newest message on the channel: `24h`.
+    pub after_inbound: Span,
+    /// Types of parts that may be sent outside: each part must be one of them.
+    #[serde(default)]
+    pub outside: Vec<String>,
+    /// Tags with which everything may be sent outside, each until so long after the person's newest message.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Span>,
+}
+
+/// A duration as the configuration writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&show_duration(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let rule =
+            || serde::de::Error::custom("must be a duration such as \"24h\": a whole number and ms, s, m, h or d");
+        parse_duration(&text).map(Self).ok_or_else(rule)
+    }
 }
 
 /// One kind of media.
@@ -217,10 +263,19 @@ impl Manifest {
 
     /// The medium of a channel with these settings.
     pub fn medium(&self, settings: &Map<String, Value>) -> &str {
+        self.rule(settings).map_or(&self.medium, |rule| &rule.medium)
+    }
+
+    /// What a channel with these settings can do.
+    pub fn abilities(&self, settings: &Map<String, Value>) -> &Capabilities {
+        self.rule(settings).and_then(|rule| rule.capabilities.as_ref()).unwrap_or(&self.capabilities)
+    }
+
+    fn rule(&self, settings: &Map<String, Value>) -> Option<&MediumRule> {
         let fits = |rule: &&MediumRule| {
             settings.get(&rule.setting).and_then(Value::as_str).is_some_and(|value| value.starts_with(&rule.prefix))
         };
-        self.mediums.iter().find(fits).map_or(&self.medium, |rule| &rule.medium)
+        self.mediums.iter().find(fits)
     }
 
     /// The settings with the schema's defaults where the operator gave no value.

@@ -19,7 +19,7 @@ pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
 pub use binding::{Binding, Checked, check, check_processor, missing, missing_processor};
 pub use manifest::{
-    Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Transport,
+    Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
 };
 pub use registry::{Plugin, Plugins, Refused, Tools};
 pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use wasmtime::Engine;
 use wasmtime::component::InstancePre;
+use wasmtime::{Engine, Store};
 
 use super::call::{failure_of, fresh_store};
+use super::contract::v1::Calls;
 use super::exchange::Failure;
 use super::state::{CallState, Shared};
 use super::{Binding, NoServices};
@@ -22,14 +23,29 @@ pub(super) fn start(
     linked: &InstancePre<CallState>,
     limits: &Limits,
 ) -> Result<(), String> {
-    let shared = Shared { egress: Arc::new(Egress::new()), services: Arc::new(NoServices) };
-    let mut store = fresh_store(engine, name, Arc::new(Binding::of_nobody(limits)), Arc::new(shared));
+    let mut store = empty_store(engine, name, limits);
     let started = wait_for(linked.instantiate_async(&mut store)).map(drop);
     started.or_else(|error| match failure_of(&error, store.data()) {
         Failure::Broken(broken) => Err(broken.to_string()),
         // No room says nothing about the component.
         Failure::Busy | Failure::Fault(_) => Ok(()),
     })
+}
+
+/// Compares the types of everything that it exports with the contract's: by name alone, a component of an older draft fits, and fails in
+/// every call.
+pub(super) fn fit(engine: &Engine, name: Arc<str>, calls: &Calls, limits: &Limits) -> wasmtime::Result<()> {
+    let mut store = empty_store(engine, name, limits);
+    wait_for(calls.fit(&mut store)).or_else(|error| match failure_of(&error, store.data()) {
+        Failure::Busy => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// With no rights.
+fn empty_store(engine: &Engine, name: Arc<str>, limits: &Limits) -> Store<CallState> {
+    let shared = Shared { egress: Arc::new(Egress::new()), services: Arc::new(NoServices) };
+    fresh_store(engine, name, Arc::new(Binding::of_nobody(limits)), Arc::new(shared))
 }
 
 struct Unpark(Thread);

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::config::{OAuth2, Secret};
+use crate::egress::TokenError;
 use crate::interaction::Identity;
 
 /// Implemented by the gateway; a plugin sees it through the host interfaces only.
@@ -51,6 +53,17 @@ pub trait Services: Send + Sync + 'static {
     /// # Errors
     /// A sentence that says why it cannot be had.
     async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String>;
+
+    /// The token behind a slot of OAuth 2.
+    ///
+    /// # Errors
+    /// If there is none to be had.
+    async fn token(&self, _source: &OAuth2) -> Result<Secret, TokenError> {
+        Err(TokenError::Unavailable("no gateway runs".to_owned()))
+    }
+
+    /// The provider does not take this token.
+    fn forget_token(&self, _source: &OAuth2, _token: &Secret) {}
 }
 
 /// A file on disk that the log does not know yet.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use wasmtime::ResourceLimiter;
 
 use super::{Binding, KeptFile, Services};
+use crate::config::Secret;
 use crate::egress::Egress;
 
 /// Bytes that the host signs, compares or copies in about one tick of processor time.
@@ -33,6 +34,8 @@ pub(super) struct CallState {
     pub(super) files_left: u32,
     /// What it kept: on disk, and in no event yet.
     pub(super) kept: Vec<KeptFile>,
+    /// Tokens of slots of OAuth 2 that were fetched for it.
+    pub(super) tokens: BTreeMap<String, Secret>,
     /// What it may read: files of the message that it sends, by their address there.
     pub(super) readable: BTreeMap<String, Uuid>,
     pub(super) plugin: Arc<str>,
@@ -58,6 +61,7 @@ impl CallState {
             uploads_left: UPLOADS_MAX,
             files_left: FILES_MAX,
             kept: Vec::new(),
+            tokens: BTreeMap::new(),
             readable: BTreeMap::new(),
             deadline: Instant::now() + limits.wall,
             authentic: false,

@@ -32,14 +32,14 @@ pub enum Why {
 }
 
 impl Processors {
-    /// Leads a message past every processor that sees it.
+    /// Leads a message past every processor that sees one of the channels.
     ///
     /// # Errors
     /// If one of them stops it, or fails and does not let it pass.
-    pub async fn pass(&self, passing: Passing) -> Result<Came, Stopped> {
+    pub async fn pass(&self, passing: Passing, channels: &[&str]) -> Result<Came, Stopped> {
         let mut came = Came { passing, replies: Vec::new() };
-        let (direction, channel) = (came.passing.direction, came.passing.channel.name.clone());
-        for processor in self.on_the_way(direction, &channel) {
+        let direction = came.passing.direction;
+        for processor in self.on_the_way(direction, channels) {
             processor.take(&mut came).await?;
         }
         Ok(came)

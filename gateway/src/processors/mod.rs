@@ -68,24 +68,25 @@ impl Processors {
         problems
     }
 
-    /// Whether any processor sees such messages.
-    pub fn see(&self, direction: Direction, channel: &str) -> bool {
-        self.on_the_way(direction, channel).next().is_some()
+    /// Whether any processor sees such messages of one of the channels.
+    pub fn see(&self, direction: Direction, channels: &[&str]) -> bool {
+        self.on_the_way(direction, channels).next().is_some()
     }
 
     /// Whether something is taken out of such messages: then nothing may be kept beside them that still has it.
     pub fn redact(&self, direction: Direction, channel: &str) -> bool {
-        self.on_the_way(direction, channel).any(Processor::redacts)
+        self.on_the_way(direction, &[channel]).any(Processor::redacts)
     }
 
     /// Whether a request of the channel may be kept as it came, although no processor has seen what is in it.
     pub fn let_keep(&self, channel: &str) -> bool {
         let forbids = |processor: &Processor| processor.redacts() && processor.config.on_failure == OnFailure::Reject;
-        !self.on_the_way(Direction::Inbound, channel).any(forbids)
+        !self.on_the_way(Direction::Inbound, &[channel]).any(forbids)
     }
 
-    fn on_the_way(&self, direction: Direction, channel: &str) -> impl Iterator<Item = &Processor> {
-        self.chain.iter().filter(move |processor| processor.sees(direction, channel))
+    fn on_the_way(&self, direction: Direction, channels: &[&str]) -> impl Iterator<Item = &Processor> {
+        let sees = move |processor: &&Processor| channels.iter().any(|channel| processor.sees(direction, channel));
+        self.chain.iter().filter(sees)
     }
 }
 

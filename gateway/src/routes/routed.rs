@@ -12,7 +12,7 @@ use super::{Facts, Routes};
 use crate::interaction::{Event, Kind, RouteRef, Time};
 use crate::store::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Key, Lease, NewEvent, Order, Partition, Position, Progress,
-    Record, Stats, Store, StoreError, Stream, Write,
+    Record, Stats, Store, StoreError, Stream, Words, Write,
 };
 
 /// A store whose events are given their routes on the way in; everything else is the store's own.
@@ -221,6 +221,16 @@ impl Store for Routed {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         self.store.page(filter, after, order, limit).await
+    }
+
+    async fn search(
+        &self,
+        filter: &Filter,
+        words: &Words,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.store.search(filter, words, after, limit).await
     }
 
     fn watch(&self, partition: Partition, stream: &Stream) -> watch::Receiver<Position> {

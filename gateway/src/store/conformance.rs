@@ -4,6 +4,7 @@ mod log;
 mod operations;
 mod page;
 mod progress;
+mod search;
 mod table;
 
 use std::sync::Arc;
@@ -65,6 +66,11 @@ pub(crate) async fn conform<P: Place>(place: impl Fn() -> P) {
         progress::epochs_grow_over_restarts,
     );
     run!(place: page::every_filter_in_both_orders, page::a_page_follows_any_record);
+    run!(place:
+        search::words_are_found_in_messages_of_a_contact,
+        search::what_is_new_is_found_at_once_and_what_is_gone_never,
+        search::matches_are_paged_and_filtered,
+    );
     run!(place:
         operations::an_empty_batch_is_well,
         operations::everything_survives_a_restart,

@@ -98,13 +98,32 @@ pub enum Stream {
     Target(String),
 }
 
-/// Which records; an absent field matches everything.
+/// Which records; an absent or empty field matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub channel: Option<String>,
-    pub contact: Option<Uuid>,
+    /// Of any of these: one person may be several contacts.
+    pub contacts: Vec<Uuid>,
     pub conversation: Option<Uuid>,
-    pub kind: Option<Kind>,
+    /// Of any of these.
+    pub kinds: Vec<Kind>,
+    /// Inclusive.
+    pub since: Option<Time>,
+    /// Exclusive.
+    pub until: Option<Time>,
+}
+
+impl Filter {
+    /// Whether a record is one of those.
+    pub fn matches(&self, record: &Record) -> bool {
+        let any_contact = self.contacts.is_empty() || record.contact.is_some_and(|id| self.contacts.contains(&id));
+        any_contact
+            && (self.kinds.is_empty() || self.kinds.contains(&record.kind))
+            && self.channel.as_ref().is_none_or(|channel| *channel == record.channel)
+            && self.conversation.is_none_or(|conversation| record.conversation == Some(conversation))
+            && self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time < until)
+    }
 }
 
 /// Order of a page.
@@ -112,4 +131,47 @@ pub struct Filter {
 pub enum Order {
     OldestFirst,
     NewestFirst,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_filter_counts() {
+        let (contact, conversation, other) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let time = Time::now();
+        let record = Record {
+            partition: Partition(0),
+            position: Position(1),
+            id: Uuid::now_v7(),
+            kind: Kind::MessageReceived,
+            lane: conversation,
+            conversation: Some(conversation),
+            contact: Some(contact),
+            channel: "sms".into(),
+            target: None,
+            time,
+            body: Bytes::new(),
+        };
+        let all = Filter {
+            channel: Some("sms".into()),
+            contacts: vec![other, contact],
+            conversation: Some(conversation),
+            kinds: vec![Kind::MessageEchoed, Kind::MessageReceived],
+            since: Some(time),
+            until: Some(Time::from_ms(time.ms() + 1)),
+        };
+        assert!(Filter::default().matches(&record) && all.matches(&record));
+        for unlike in [
+            Filter { channel: Some("web".into()), ..all.clone() },
+            Filter { contacts: vec![other], ..all.clone() },
+            Filter { conversation: Some(other), ..all.clone() },
+            Filter { kinds: vec![Kind::MessageEchoed], ..all.clone() },
+            Filter { since: all.until, ..all.clone() },
+            Filter { until: all.since, ..all.clone() },
+        ] {
+            assert!(!unlike.matches(&record), "{unlike:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod log;
 mod progress;
 pub mod sqlite;
 mod table;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use error::StoreError;
 pub use log::{Appended, DedupeKey, Filter, NewEvent, Order, Partition, Position, Record, Stream};
 pub use progress::{Cursor, Lane, Lease, Progress, ProgressWrite};
 pub use table::{Entry, Expect, Key, Write};
+pub use words::{NoWords, Word, Words};
 
 use crate::interaction::Time;
 
@@ -119,6 +121,16 @@ pub trait Store: Send + Sync + 'static {
         filter: &Filter,
         after: Option<Uuid>,
         order: Order,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError>;
+
+    /// Messages with all these words, of the filter's contacts (of everybody if it names none), newest first, from a record on
+    /// (exclusive). Words are compared without case and diacritics. `after` that is not in the log: [`StoreError::NotFound`].
+    async fn search(
+        &self,
+        filter: &Filter,
+        words: &Words,
+        after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError>;
 

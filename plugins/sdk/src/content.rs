@@ -51,6 +51,7 @@ impl Inbound {
             id: id.into(),
             sender,
             aliases: Vec::new(),
+            claims: Vec::new(),
             recipients: Vec::new(),
             at: None,
             in_reply_to: Vec::new(),

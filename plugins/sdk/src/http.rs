@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::omnigate::host::http as host;
-pub use crate::bindings::omnigate::host::http::{Basic, Credential, HttpError, Named, Request, Response};
+pub use crate::bindings::omnigate::host::http::{Aws, Basic, Credential, HttpError, Named, Request, Response};
 use crate::{Fault, FaultKind, Header, ReasonCode};
 
 /// A GET request.
@@ -43,6 +43,18 @@ impl Request {
     #[must_use]
     pub fn basic(mut self, user: &str, slot: &str) -> Self {
         self.credentials.push(Credential::Basic(Basic { user: user.to_owned(), password: slot.to_owned() }));
+        self
+    }
+
+    /// AWS Signature Version 4 with the slot's value as secret access key.
+    #[must_use]
+    pub fn aws(mut self, access_key_id: &str, slot: &str, region: &str, service: &str) -> Self {
+        self.credentials.push(Credential::Aws(Aws {
+            access_key_id: access_key_id.to_owned(),
+            secret_access_key: slot.to_owned(),
+            region: region.to_owned(),
+            service: service.to_owned(),
+        }));
         self
     }
 
@@ -126,6 +138,9 @@ fn fault(error: HttpError) -> Fault {
         HttpError::Connect => Fault::unavailable("the provider cannot be reached"),
         HttpError::Tls => Fault::unavailable("no trusted connection to the provider"),
         HttpError::Protocol(what) => Fault::uncertain(format!("the connection broke: {what}")),
+        HttpError::Credentials(why) => {
+            return Fault::unauthorized(format!("no token for the provider: {why}")).because(ReasonCode::Credentials);
+        }
         HttpError::BudgetSpent => Fault::internal("too many requests in one call"),
     };
     fault.because(ReasonCode::ProviderError)

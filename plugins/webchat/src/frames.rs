@@ -21,6 +21,12 @@ pub(crate) struct Hello<'a> {
     pub(crate) identity: Option<Claim>,
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// Typed into a form: nobody has checked it.
+    #[serde(default)]
+    pub(crate) email: Option<String>,
+    /// The same.
+    #[serde(default)]
+    pub(crate) phone: Option<String>,
     #[serde(default)]
     pub(crate) page: Option<Page>,
     #[serde(default)]

@@ -73,6 +73,7 @@ fn written(ctx: &Context, visitor: &Visitor, frame: &Frame<'_>) -> Result<Answer
     let at = rfc3339(now);
     socket::push(&visitor.id, &frames::own(client_id, &at, raw));
     let event = Event::Message(Inbound {
+        claims: visitor.claims(),
         at: Some(now),
         metadata: visitor.metadata(),
         ..Inbound::of(format!("{}:{client_id}", visitor.id), visitor.identity(&ctx.channel), Content::of(parts))

@@ -10,6 +10,8 @@ pub(crate) const FILE_BYTES_MAX: u32 = 10_485_760;
 pub(crate) const USER_ID_MAX: usize = 256;
 /// Characters of a visitor's name.
 pub(crate) const NAME_MAX: usize = 100;
+/// Characters of an address that a visitor typed; RFC 5321 allows 254.
+pub(crate) const ADDRESS_MAX: usize = 254;
 /// Characters of a page's address, and of its title.
 pub(crate) const PAGE_URL_MAX: usize = 2_048;
 pub(crate) const PAGE_TITLE_MAX: usize = 200;

@@ -5,7 +5,7 @@ use omnigate_plugin::secrets::Algorithm;
 use omnigate_plugin::{IdentityChange, State, Step, clock, error};
 
 use crate::frames::{self, Bye, Claim, Hello};
-use crate::limits::{LANG_MAX, NAME_MAX, PAGE_TITLE_MAX, PAGE_URL_MAX, USER_ID_MAX, cut};
+use crate::limits::{ADDRESS_MAX, LANG_MAX, NAME_MAX, PAGE_TITLE_MAX, PAGE_URL_MAX, USER_ID_MAX, cut};
 use crate::settings::{IdentityMode, Settings};
 use crate::visitor::{self, Page, Visitor};
 use crate::{history, outbound, token};
@@ -82,7 +82,10 @@ fn described(id: String, hello: &Hello<'_>) -> Visitor {
     let page = hello.page.as_ref().filter(|page| !page.url.is_empty());
     let page = page.map(|page| Page { url: cut(&page.url, PAGE_URL_MAX), title: cut(&page.title, PAGE_TITLE_MAX) });
     let lang = hello.lang.as_deref().map(|lang| cut(lang, LANG_MAX)).filter(|lang| !lang.is_empty());
-    Visitor { id, name, page, lang }
+    let typed = |text: &Option<String>| {
+        text.as_deref().map(|text| cut(text.trim(), ADDRESS_MAX)).filter(|text| !text.is_empty())
+    };
+    Visitor { id, name, email: typed(&hello.email), phone: typed(&hello.phone), page, lang }
 }
 
 /// `stranger` is who the visitor was before signing in: both are one person from here on.

@@ -13,6 +13,12 @@ pub(crate) struct Visitor {
     pub(crate) id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
+    /// As the visitor typed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) email: Option<String>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) page: Option<Page>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +45,13 @@ impl Visitor {
 
     pub(crate) fn identity(&self, channel: &str) -> Identity {
         address(&self.id, channel).named(self.name.as_deref())
+    }
+
+    /// Addresses that the visitor typed: whether they are his, nobody knows.
+    pub(crate) fn claims(&self) -> Vec<Identity> {
+        let email = self.email.as_deref().map(|email| Identity::new("email", email));
+        let phone = self.phone.as_deref().map(|phone| Identity::new("tel", phone));
+        email.into_iter().chain(phone).map(|identity| identity.named(self.name.as_deref())).collect()
     }
 
     /// What backends may want to know about a message, as a JSON object.

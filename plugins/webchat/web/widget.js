@@ -1190,6 +1190,7 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
       this.token = this.keep.get('token') ?? this.anonymous.get('token');
       return {
         type: 'hello', token: this.token, after: this.transcript.cursor, identity: this.identity, name: this.settings.name ?? null,
+        email: this.settings.email ?? null, phone: this.settings.phone ?? null,
         // Without the query: it may hold what is nobody's business.
         page: { url: location.origin + location.pathname, title: document.title.slice(0, 200) }, lang: LOCALE,
       };
@@ -1487,8 +1488,8 @@ textarea:focus-visible { outline-offset: -2px; border-color: transparent; }
     }
   }
 
-  const { identity, identityHash, name, color } = script.dataset;
-  const chat = new Chat({ identity, hash: identityHash, name, color });
+  const { identity, identityHash, name, email, phone, color } = script.dataset;
+  const chat = new Chat({ identity, hash: identityHash, name, email, phone, color });
   Object.assign(chat.panel.host, { open: () => chat.panel.open(), close: () => chat.panel.close(), reset: () => chat.reset() });
   chat.start();
 })();

@@ -14,9 +14,13 @@ async fn the_log_is_read_by_cursor() {
     for update in 1..=5 {
         heard(&client, update, &format!("m{update}")).await;
     }
-    let first = client.get("/v1/interactions?limit=2").await.expect(200).json();
+    let first = client.get("/v1/interactions?type=message.received&limit=2").await.expect(200).json();
     assert_eq!(texts(&first), ["m1", "m2"]);
-    let second = client.get(&format!("/v1/interactions?limit=3&after={}", id(&first["next"]))).await.expect(200).json();
+    let second = client
+        .get(&format!("/v1/interactions?type=message.received&limit=3&after={}", id(&first["next"])))
+        .await
+        .expect(200)
+        .json();
     assert_eq!((texts(&second), &second["next"]), (vec!["m3", "m4", "m5"], &Value::Null));
     let newest = client.get("/v1/interactions?order=newest&limit=2").await.expect(200).json();
     assert_eq!(texts(&newest), ["m5", "m4"]);
@@ -31,9 +35,10 @@ async fn filters_leave_out_what_does_not_match() {
     let event = heard(&client, 1, "m1").await;
     BOT.text(2, 502, "of another").send(&client).await.expect(200);
     let (contact, conversation) = (id(&event["data"]["contact"]["id"]), id(&event["data"]["conversation"]["id"]));
-    for query in
-        [format!("contact={contact}"), format!("conversation={conversation}&channel=bot&type=message.received")]
-    {
+    for query in [
+        format!("contact={contact}&type=message.received"),
+        format!("conversation={conversation}&channel=bot&type=message.received"),
+    ] {
         let page = client.get(&format!("/v1/interactions?{query}")).await.expect(200).json();
         assert_eq!(texts(&page), ["m1"], "{query}");
     }

@@ -46,7 +46,11 @@ async fn a_dry_run_sends_nothing() {
     let answer = client.call("POST", "/v1/messages?dry_run=true", Some(&text_to(NUMBER, "Hello"))).await.expect(200);
     assert_eq!(
         answer.json(),
-        json!({"channel": "sms", "to": {"scheme": "tel", "value": NUMBER}, "parts": [{"type": "text", "text": "Hello"}], "loss": []})
+        json!({
+            "channel": "sms", "via": "sms", "why": "asked", "passed_over": [], "to": {"scheme": "tel", "value": NUMBER},
+            "parts": [{"type": "text", "text": "Hello"}], "loss": [], "segments": [{"encoding": "gsm-7", "count": 1}],
+            "fallback": [],
+        })
     );
     assert_eq!(client.get("/v1/interactions").await.expect(200).json(), json!({"interactions": [], "next": null}));
     assert!(provider.calls().is_empty());
@@ -133,10 +137,11 @@ async fn recipients_that_are_not_there_are_told() {
 }
 
 #[tokio::test]
-async fn what_a_channel_cannot_carry_is_refused_before_it_is_sent() {
+async fn what_must_not_be_lost_is_refused_before_it_is_sent() {
     let (gateway, provider) = start().await;
     let client = gateway.client();
-    let parts = |part: Value| with(json!({"message": {"parts": [{"type": "text", "text": "Hello"}, part]}}));
+    let parts =
+        |part: Value| with(json!({"message": {"parts": [{"type": "text", "text": "Hello"}, part]}, "lossless": true}));
     let long = parts(json!({"type": "text", "text": "é".repeat(1601)}));
     let detail = "message.parts[1]: channel sms takes texts of at most 1600 characters, this one has 1601";
     let problem =

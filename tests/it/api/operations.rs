@@ -35,7 +35,7 @@ async fn health_and_figures_need_no_key() {
         "omnigate_channel_events_total{channel=\"bot\",event=\"received\"} 1",
         "omnigate_channel_state{channel=\"bot\",state=\"connected\"} 1",
         "omnigate_subscriber_status{subscriber=\"channel:bot\",status=\"running\"} 1",
-        "omnigate_store_events 1",
+        "omnigate_store_events 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
@@ -62,7 +62,7 @@ async fn channels_tell_what_they_can_and_how_they_are() {
 #[tokio::test]
 async fn a_dead_letter_is_listed_retried_and_dropped() {
     let backend = Backend::start().await;
-    backend.behave(|_| Behaviour::Status(500));
+    backend.behave(|d| if d.text.is_empty() { Behaviour::Take } else { Behaviour::Status(500) });
     let gateway =
         Gateway::start(ConfigBuilder::new().retries(&[]).backend("desk", &backend).telegram(&BOT, None)).await;
     let client = gateway.client();
@@ -86,7 +86,11 @@ async fn a_dead_letter_is_listed_retried_and_dropped() {
     assert_eq!(&client.get(&path).await.expect(200).json(), letter);
     backend.behave(|_| Behaviour::Take);
     client.call("POST", &format!("{path}/retry"), None).await.expect(202);
-    backend.wait_for("the delivery", |all| all.iter().find(|one| one.behaviour == Behaviour::Take).cloned()).await;
+    backend
+        .wait_for("the delivery", |all| {
+            all.iter().find(|one| one.behaviour == Behaviour::Take && one.text == "one").cloned()
+        })
+        .await;
     client.get(&path).await.expect_problem(404, "not-found", &format!("there is no dead letter {}", id(&letter["id"])));
     let other = page["dead_letters"].as_array().unwrap().iter().find(|letter| !is_one(letter)).unwrap();
     let path = format!("/v1/dead-letters/{}", id(&other["id"]));

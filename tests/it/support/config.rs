@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -15,12 +16,13 @@ pub const PUBLIC_URL: &str = "https://gate.example";
 pub struct ConfigBuilder {
     sections: BTreeMap<String, BTreeMap<String, Value>>,
     routes: Vec<Value>,
+    trust: Option<PathBuf>,
 }
 
 impl ConfigBuilder {
     /// On port 0, with an API key, and without backends and channels.
     pub fn new() -> Self {
-        let empty = Self { sections: BTreeMap::new(), routes: Vec::new() };
+        let empty = Self { sections: BTreeMap::new(), routes: Vec::new(), trust: None };
         empty
             .set("server", "listen", "127.0.0.1:0")
             .set("server", "public_url", PUBLIC_URL)
@@ -41,6 +43,33 @@ impl ConfigBuilder {
     pub fn key(self, name: &str, key: &str, scopes: &[&str]) -> Self {
         let section = format!("api.keys.{name}");
         self.set(&section, "key", key).set(&section, "scopes", json!(scopes))
+    }
+
+    /// With the tables and lists of another one's section besides its own.
+    #[must_use]
+    pub fn joined(mut self, other: &Self, section: &str) -> Self {
+        let own = self.sections.entry(section.to_owned()).or_default();
+        for (key, value) in &other.sections[section] {
+            join(own.entry(key.clone()).or_insert_with(|| value.clone()), value);
+        }
+        self
+    }
+
+    /// With everything of another one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.sections.extend(other.sections);
+        self
+    }
+
+    /// Trusts these certificates, and no others.
+    #[must_use]
+    pub fn trust(self, certificates: &Path) -> Self {
+        Self { trust: Some(certificates.to_owned()), ..self }
+    }
+
+    pub(super) fn trusted(&self) -> Option<&Path> {
+        self.trust.as_deref()
     }
 
     /// Pauses between attempts.
@@ -75,6 +104,12 @@ impl ConfigBuilder {
     #[must_use]
     pub fn webchat(self, name: &str) -> Self {
         self.channel(name, "webchat", json!({}), json!({}), None)
+    }
+
+    /// The same, for a site that proves who its visitors are.
+    #[must_use]
+    pub fn webchat_with_identity(self, name: &str) -> Self {
+        self.channel(name, "webchat", json!({}), json!({ "identity_key": super::Visitor::IDENTITY_KEY }), None)
     }
 
     /// A WhatsApp channel whose provider is `provider`, or nobody.
@@ -141,6 +176,21 @@ impl ConfigBuilder {
             }
         }
         text
+    }
+}
+
+fn join(own: &mut Value, other: &Value) {
+    match (own, other) {
+        (Value::Object(own), Value::Object(other)) => {
+            for (key, value) in other {
+                join(own.entry(key.clone()).or_insert_with(|| value.clone()), value);
+            }
+        }
+        (Value::Array(own), Value::Array(other)) => {
+            own.extend(other.iter().cloned());
+            own.dedup();
+        }
+        _ => {}
     }
 }
 

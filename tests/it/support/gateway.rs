@@ -133,7 +133,9 @@ impl Home {
     /// The process, its standard output and its log.
     fn spawn(&self) -> (Child, Log, Log) {
         self.write(&self.config);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_omnigate"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_omnigate"));
+        command.envs(self.config.trusted().map(|path| ("SSL_CERT_FILE", path)));
+        let mut child = command
             .args(["run", "--config", "config.toml"])
             .current_dir(self.directory.path())
             .stdin(Stdio::null())

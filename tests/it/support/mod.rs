@@ -12,6 +12,8 @@ mod log;
 mod peer;
 mod provider;
 mod random;
+#[allow(dead_code, reason = "not all who include this have visitors")]
+mod visitor;
 mod webhook;
 
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub use log::Log;
 pub use peer::{Answer as ProviderAnswer, Call};
 pub use provider::Provider;
 pub use random::Random;
+pub use visitor::Visitor;
 pub use webhook::{Telegram, Twilio, WhatsApp};
 
 /// How long anything may take that must happen. Generous: it is only ever used up by a test that fails.

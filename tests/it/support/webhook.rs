@@ -161,6 +161,26 @@ impl WhatsApp {
         self.body(json!({ "object": "whatsapp_business_account", "entry": [entry] }).to_string())
     }
 
+    /// A text of somebody whose number Meta may not tell.
+    pub fn text_of_user(&self, id: &str, user: &str, number: Option<&str>, text: &str) -> Webhook {
+        let mut message = json!({
+            "from_user_id": user, "id": id, "timestamp": "1767225600", "type": "text", "text": { "body": text },
+        });
+        let mut contact = json!({ "profile": { "name": "Ana" }, "user_id": user });
+        if let Some(number) = number {
+            message["from"] = number.into();
+            contact["wa_id"] = number.into();
+        }
+        let value = json!({
+            "messaging_product": "whatsapp",
+            "metadata": { "display_phone_number": "15550100200", "phone_number_id": Self::NUMBER_ID },
+            "contacts": [contact],
+            "messages": [message],
+        });
+        let entry = json!({ "id": "102290129340398", "changes": [{ "field": "messages", "value": value }] });
+        self.body(json!({ "object": "whatsapp_business_account", "entry": [entry] }).to_string())
+    }
+
     /// Any body, signed as Meta signs.
     pub fn body(&self, body: impl Into<Bytes>) -> Webhook {
         let body = body.into();

@@ -13,7 +13,7 @@ use crate::deliver::Outcome;
 use crate::interaction::Time;
 use crate::store::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Key, Lease, Order, Partition, Position, Progress, Record,
-    Stats, Store, StoreError, Stream,
+    Stats, Store, StoreError, Stream, Words,
 };
 
 #[derive(Clone, Copy)]
@@ -119,6 +119,16 @@ impl Store for Failing {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         self.inner.page(filter, after, order, limit).await
+    }
+
+    async fn search(
+        &self,
+        filter: &Filter,
+        words: &Words,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.inner.search(filter, words, after, limit).await
     }
 
     fn watch(&self, partition: Partition, stream: &Stream) -> watch::Receiver<Position> {

@@ -1,14 +1,16 @@
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
+use super::aws::{self, Scope};
 use super::echo;
 use super::secrets::{SecretError, secret};
-use crate::egress::{self, Allowed, Received};
+use crate::egress::{self, Allowed, Received, TokenError};
+use crate::interaction::Time;
 use crate::plugin::state::CallState;
 
 const HEADERS_MAX: usize = 64;
@@ -71,6 +73,7 @@ pub(in crate::plugin) enum Credential {
     Header { name: String, prefix: String, slot: String },
     Query { name: String, prefix: String, slot: String },
     Basic { user: String, slot: String },
+    Aws { scope: Scope, slot: String },
     Path(String),
 }
 
@@ -78,7 +81,10 @@ impl Credential {
     fn slot(&self) -> &str {
         match self {
             Self::Bearer(slot) | Self::Path(slot) => slot,
-            Self::Header { slot, .. } | Self::Query { slot, .. } | Self::Basic { slot, .. } => slot,
+            Self::Header { slot, .. }
+            | Self::Query { slot, .. }
+            | Self::Basic { slot, .. }
+            | Self::Aws { slot, .. } => slot,
         }
     }
 }
@@ -86,6 +92,8 @@ impl Credential {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::plugin) enum HttpError {
     BudgetSpent,
+    /// There is no token for a slot of OAuth 2, and there will be none.
+    Credentials(String),
     Egress(egress::Error),
 }
 
@@ -95,12 +103,49 @@ pub(in crate::plugin) async fn send(state: &mut CallState, request: GuestRequest
     // The guest must have time left to say what a missing answer means.
     let left = state.time_left() * 9 / 10;
     let timeout = request.timeout.map_or(left, |timeout| timeout.min(left));
+    let wanted = fetch_tokens(state, &request).await?;
     let secrets = echo::Silenced::of(state, request.credentials.iter().map(Credential::slot));
     let ready = prepare(state, request).map_err(|why| HttpError::Egress(egress::Error::Denied(why)))?;
     let limits = egress::Limits { timeout, response: state.binding.limits.http_response };
     let hosts = &state.binding.hosts;
     let received = state.shared.egress.send(ready, |url| Allowed::by(hosts, url), limits).await;
-    received.map(|received| echo::silenced(received, &secrets)).map_err(HttpError::Egress)
+    let received = received.map_err(HttpError::Egress)?;
+    if received.status == StatusCode::UNAUTHORIZED {
+        forget_tokens(state, &wanted);
+    }
+    Ok(echo::silenced(received, &secrets))
+}
+
+/// Before anything of the request is put together. Tells the slots of OAuth 2 that it names.
+pub(in crate::plugin) async fn fetch_tokens(
+    state: &mut CallState,
+    request: &GuestRequest,
+) -> Result<Vec<String>, HttpError> {
+    let slots: Vec<String> = request.credentials.iter().map(|credential| credential.slot().to_owned()).collect();
+    let wanted: Vec<String> = slots.into_iter().filter(|slot| state.binding.oauth.contains_key(slot)).collect();
+    for slot in &wanted {
+        if let Some(source) = state.binding.oauth.get(slot).cloned() {
+            let token = state.shared.services.token(&source).await.map_err(missing_token)?;
+            state.tokens.insert(slot.clone(), token);
+        }
+    }
+    Ok(wanted)
+}
+
+fn missing_token(error: TokenError) -> HttpError {
+    match error {
+        TokenError::Refused(why) => HttpError::Credentials(why),
+        // The provider's request did not leave.
+        TokenError::Unavailable(_) => HttpError::Egress(egress::Error::Connect),
+    }
+}
+
+fn forget_tokens(state: &CallState, slots: &[String]) {
+    for slot in slots {
+        if let (Some(source), Some(token)) = (state.binding.oauth.get(slot), state.tokens.get(slot)) {
+            state.shared.services.forget_token(source, token);
+        }
+    }
 }
 
 /// Puts the credentials in. Every rule is checked before a secret is touched.
@@ -123,7 +168,17 @@ pub(in crate::plugin) fn prepare(state: &CallState, request: GuestRequest) -> Re
     if url.origin() != template.origin() {
         return Err("a credential must not change the host".into());
     }
-    Ok(egress::Request { method, url, headers, body: request.body.unwrap_or_default().into() })
+    let body = request.body.unwrap_or_default();
+    for credential in &request.credentials {
+        if let Credential::Aws { scope, slot } = credential {
+            let secret = secret(state, slot).map_err(|error| slot_problem(slot, error))?.expose();
+            let signable = aws::Signable { method: &method, url: &url, headers: &headers, body: &body };
+            let (time, authorization) = aws::sign(&signable, scope, secret, state.clock.unwrap_or_else(Time::now));
+            insert(&mut headers, HeaderName::from_static("x-amz-date"), &time, slot)?;
+            insert(&mut headers, header::AUTHORIZATION, &authorization, slot)?;
+        }
+    }
+    Ok(egress::Request { method, url, headers, body: body.into() })
 }
 
 fn checked_method(text: &str) -> Result<Method, String> {
@@ -193,6 +248,8 @@ fn inject(state: &CallState, credential: &Credential, url: &mut String, headers:
             *url = parsed.into();
             Ok(())
         }
+        // Signs what the others made of the request.
+        Credential::Aws { .. } => Ok(()),
         Credential::Path(_) => {
             let place = format!("{{{slot}}}");
             if !url.contains(&place) {

@@ -1,5 +1,6 @@
 //! One file for each capability: what the host does, apart from how a contract version words it.
 
+pub(super) mod aws;
 mod echo;
 pub(super) mod http;
 pub(super) mod log;

@@ -33,19 +33,16 @@ fn filters() -> Vec<Filter> {
     for n in 0..81 {
         filters.push(Filter {
             channel: channels[n % 3].clone(),
-            contact: contacts[n / 3 % 3],
+            contacts: contacts[n / 3 % 3].into_iter().collect(),
             conversation: conversations[n / 9 % 3],
-            kind: kinds[n / 27],
+            kinds: kinds[n / 27].into_iter().collect(),
+            ..Filter::default()
         });
     }
+    let several = Filter { contacts: [2, 77, 1].map(Uuid::from_u128).into(), ..Filter::default() };
+    let between = Filter { since: Some(event(7).time), until: Some(event(41).time), ..several.clone() };
+    filters.extend([Filter { kinds: KINDS.into(), ..several.clone() }, several, between]);
     filters
-}
-
-fn matches(record: &Record, filter: &Filter) -> bool {
-    filter.channel.as_ref().is_none_or(|channel| *channel == record.channel)
-        && (filter.contact.is_none() || filter.contact == record.contact)
-        && (filter.conversation.is_none() || filter.conversation == record.conversation)
-        && filter.kind.is_none_or(|kind| kind == record.kind)
 }
 
 async fn walk(store: &impl Store, filter: &Filter, order: Order, limit: usize) -> Vec<Arc<Record>> {
@@ -68,7 +65,7 @@ pub(super) async fn every_filter_in_both_orders(place: &impl Place) {
     let all = walk(&store, &Filter::default(), Order::OldestFirst, 1000).await;
     assert_eq!(ids(&all), events().iter().map(|event| event.id).collect::<Vec<_>>());
     for filter in filters() {
-        let mut expected: Vec<_> = all.iter().filter(|record| matches(record, &filter)).cloned().collect();
+        let mut expected: Vec<_> = all.iter().filter(|record| filter.matches(record)).cloned().collect();
         for order in [Order::OldestFirst, Order::NewestFirst] {
             for limit in [1, 7, 1000] {
                 assert_eq!(walk(&store, &filter, order, limit).await, expected, "{filter:?} {order:?} {limit}");

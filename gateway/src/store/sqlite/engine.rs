@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
 use super::group::{self, Failure, Job};
-use super::schema;
 use super::state::State;
+use super::{schema, search};
 use crate::store::Record;
 
 /// 64 MiB of pages: beyond it, the log of writes is carried over into the database even under load.
@@ -21,6 +21,10 @@ pub(super) struct Engine {
     connection: Connection,
     pub(super) state: State,
     wal: Wal,
+    /// Up to here the words of the log are in the index.
+    indexed: u64,
+    /// It could not be brought up to date: not tried again before the next start.
+    index_broken: bool,
 }
 
 /// How long the log of writes is, in pages.
@@ -43,7 +47,8 @@ impl Engine {
     pub(super) fn new(mut connection: Connection) -> rusqlite::Result<Self> {
         let state = State::load(&connection)?;
         let wal = Wal::attach(&mut connection)?;
-        Ok(Self { connection, state, wal })
+        let indexed = search::indexed(&connection)?;
+        Ok(Self { connection, state, wal, indexed, index_broken: false })
     }
 
     /// On a file that was opened before.
@@ -67,6 +72,35 @@ impl Engine {
         }
         self.state = State::load(&self.connection)?;
         Ok(())
+    }
+
+    /// Records that the index of words does not have yet, at most.
+    pub(super) fn unindexed(&self) -> u64 {
+        if self.index_broken { 0 } else { self.state.counters.position.saturating_sub(self.indexed) }
+    }
+
+    /// Takes some more of the log into the index of words. Nothing waits for it, and it can be made again: so it need not be on
+    /// the disk before the next commit is.
+    pub(super) fn index(&mut self, rows: u64) {
+        let step = |connection: &Connection| -> rusqlite::Result<u64> {
+            connection.pragma_update(None, "synchronous", "normal")?;
+            let transaction = connection.unchecked_transaction()?;
+            let indexed = search::step(&transaction, rows)?;
+            transaction.commit()?;
+            Ok(indexed)
+        };
+        let stepped = step(&self.connection);
+        let durable = self.connection.pragma_update(None, "synchronous", "full");
+        match stepped.and_then(|indexed| durable.map(|()| indexed)) {
+            // Where nothing more is in the log, the last positions were of what has gone.
+            Ok(indexed) if indexed == self.indexed => self.indexed = self.state.counters.position,
+            Ok(indexed) => self.indexed = indexed,
+            Err(error) => {
+                tracing::warn!(%error, "the index of words is not brought up to date until the next start");
+                self.index_broken = true;
+            }
+        }
+        self.wal.pending = true;
     }
 
     /// Whether the log has something to carry over.

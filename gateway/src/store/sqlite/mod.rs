@@ -14,6 +14,7 @@ mod readers;
 mod reads;
 mod record;
 mod schema;
+mod search;
 mod shared;
 mod state;
 mod store;

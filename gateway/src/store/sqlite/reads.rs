@@ -62,6 +62,12 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
     connection.prepare_cached(&sql)?.query_row([id], |row| decode(row).map(Arc::new)).optional()
 }
 
+pub(super) fn at(connection: &Connection, position: Position) -> rusqlite::Result<Option<Arc<Record>>> {
+    let sql = format!("SELECT {COLUMNS} FROM log WHERE position = ?1");
+    let decoded = |row: &Row<'_>| decode(row).map(Arc::new);
+    connection.prepare_cached(&sql)?.query_row([integer(position.0)], decoded).optional()
+}
+
 pub(super) fn position(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Position>> {
     connection
         .prepare_cached("SELECT position FROM log WHERE id = ?1")?

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::Fault;
+use super::search;
 
 /// "OMNI": tells our file from any other database.
 const APPLICATION_ID: i64 = 0x4f4d_4e49;
@@ -47,7 +48,8 @@ CREATE TABLE log (
 ) STRICT;
 CREATE UNIQUE INDEX log_id ON log (id);
 CREATE INDEX log_lane ON log (lane);
-CREATE INDEX log_contact ON log (contact) WHERE contact IS NOT NULL;
+-- Whatever a timeline is filtered by is here, so that only what it shows is read from the log itself.
+CREATE INDEX log_contact ON log (contact, position, kind, channel, time) WHERE contact IS NOT NULL;
 CREATE INDEX log_target ON log (target) WHERE target IS NOT NULL;
 CREATE INDEX log_channel ON log (channel);
 CREATE INDEX log_kind ON log (kind);
@@ -126,6 +128,8 @@ pub(super) fn open(database: &Path) -> Result<Connection, Refusal> {
     let connection = writer(database)?;
     identify(&connection)?;
     check(&connection, database)?;
+    // Made when it is missing: an index is not worth a version of its own.
+    connection.execute_batch(search::TABLES)?;
     Ok(connection)
 }
 

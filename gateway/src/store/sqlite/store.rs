@@ -2,14 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{PARTITION, SqliteStore, commit, fenced, files, known, page, progress, reads};
+use super::{PARTITION, SqliteStore, commit, fenced, files, known, page, progress, reads, search};
 use crate::interaction::Time;
 use crate::store::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Key, Lease, Order, Partition, Position, Progress, Record,
-    Stats, Store, StoreError, Stream,
+    Stats, Store, StoreError, Stream, Words,
 };
 
 #[async_trait]
@@ -82,6 +83,19 @@ impl Store for SqliteStore {
         let filter = filter.clone();
         let page = self.slow.ask(move |connection| page::page(connection, &filter, after, order, limit)).await?;
         page.ok_or_else(|| StoreError::NotFound(after.unwrap_or_default()))
+    }
+
+    async fn search(
+        &self,
+        filter: &Filter,
+        words: &Words,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        let (filter, words) = (filter.clone(), words.clone());
+        let ask = move |connection: &Connection| search::search(connection, &filter, &words, after, limit);
+        let found = self.slow.ask(ask).await?;
+        found.ok_or_else(|| StoreError::NotFound(after.unwrap_or_default()))
     }
 
     fn watch(&self, partition: Partition, stream: &Stream) -> watch::Receiver<Position> {

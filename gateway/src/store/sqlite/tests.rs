@@ -1,6 +1,7 @@
 mod faults;
 mod files;
 mod full;
+mod words;
 
 use std::path::Path;
 

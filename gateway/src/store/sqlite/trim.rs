@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::group::{Ran, Tx};
 use super::record::{count, integer, limit as sql_limit};
+use super::search;
 use crate::interaction::Time;
 
 /// Rows that one step looks at.
@@ -47,6 +48,7 @@ pub(super) fn expired(connection: &Connection, now: Time) -> rusqlite::Result<Ve
 pub(super) fn remove_records(tx: &mut Tx<'_>, positions: &[u64]) -> Ran<u64> {
     let mut removed = 0;
     for position in positions {
+        search::forget(tx.connection, *position)?;
         let position = integer(*position);
         removed += tx.connection.prepare_cached("DELETE FROM log WHERE position = ?1")?.execute([position])? as u64;
         tx.connection.prepare_cached("DELETE FROM raw WHERE position = ?1")?.execute([position])?;

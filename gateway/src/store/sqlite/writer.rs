@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc;
@@ -19,6 +19,15 @@ const QUEUE_JOBS: usize = 1024;
 const GROUP_JOBS_MAX: usize = 512;
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
+/// So many records wait for the index of words until the writer is idle; more of them are taken between commits.
+const UNINDEXED_MAX: u64 = 512;
+/// Records taken into the index between two commits: about a millisecond.
+const INDEX_ROWS_BUSY: u64 = 64;
+/// The same while nobody is there.
+const INDEX_ROWS_IDLE: u64 = 256;
+/// Between commits the index gets one part of the time, and whoever commits so many.
+const INDEX_REST: u32 = 19;
+
 /// So long without work, and the writer uses the time for a checkpoint.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -32,7 +41,7 @@ impl Writer {
     pub(super) fn start(database: PathBuf, engine: Engine, shared: Arc<Shared>) -> io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
         let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
-        let work = Work { database, engine: Some(engine), shared };
+        let work = Work { database, engine: Some(engine), shared, index_next: Instant::now() };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(jobs, &runtime))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -69,6 +78,8 @@ struct Work {
     /// Absent after a failure, until it can be opened again.
     engine: Option<Engine>,
     shared: Arc<Shared>,
+    /// Not before then is anything indexed between commits.
+    index_next: Instant,
 }
 
 impl Work {
@@ -84,13 +95,27 @@ impl Work {
 
     /// Waits for work, and uses the time.
     fn next(&mut self, queue: &mut mpsc::Receiver<Box<dyn Job>>, runtime: &Runtime) -> Option<Box<dyn Job>> {
+        self.index_a_little(queue);
         if let Some(engine) = self.engine.as_mut().filter(|engine| engine.has_pending()) {
             match runtime.block_on(async { timeout(IDLE, queue.recv()).await }) {
                 Ok(job) => return job,
                 Err(_) => engine.tidy(),
             }
+            while engine.unindexed() > 0 && queue.is_empty() && !queue.is_closed() {
+                engine.index(INDEX_ROWS_IDLE);
+            }
         }
         queue.blocking_recv()
+    }
+
+    /// Brings the index of words nearer to the log when nobody waits, in a small share of the time.
+    fn index_a_little(&mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
+        let begun = Instant::now();
+        let Some(engine) = self.engine.as_mut().filter(|engine| engine.unindexed() > UNINDEXED_MAX) else { return };
+        if queue.is_empty() && begun >= self.index_next {
+            engine.index(INDEX_ROWS_BUSY);
+            self.index_next = Instant::now() + begun.elapsed() * INDEX_REST;
+        }
     }
 
     /// Commits the jobs as one group; a job that cannot be done at all is taken out and the others tried again.

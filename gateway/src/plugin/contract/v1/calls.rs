@@ -5,13 +5,13 @@ use wasmtime::{Result, Store};
 
 use super::processor::ProcessorCalls;
 use super::{channel, inward, letter, mail, media, outward, session, signals, types};
-use crate::interaction::Identity;
+use crate::interaction::{Identity, ReasonCode};
 use crate::plugin::Contract;
 use crate::plugin::exchange::{
     Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Passing, Receipt,
     Received, Request, SessionState, Signal, Step, Verdict,
 };
-use crate::plugin::host::http::prepare;
+use crate::plugin::host::http::{HttpError, fetch_tokens, prepare};
 use crate::plugin::state::CallState;
 
 /// What can be called: what the contract demands, and the rest where the component has it.
@@ -44,6 +44,18 @@ impl Calls {
         })
     }
 
+    /// Whether the types of all exports are the contract's.
+    pub(in crate::plugin) async fn fit(&self, store: &mut Store<CallState>) -> Result<()> {
+        let instance = self.any.instantiate_async(&mut *store).await?;
+        self.channel.as_ref().map(|_| channel::Channel::new(&mut *store, &instance)).transpose()?;
+        self.processor.as_ref().map(|_| ProcessorCalls::fit(&mut *store, &instance)).transpose()?;
+        self.media.as_ref().map(|_| media::WithMedia::new(&mut *store, &instance)).transpose()?;
+        self.signals.as_ref().map(|_| signals::WithSignals::new(&mut *store, &instance)).transpose()?;
+        self.session.as_ref().map(|_| session::WithSession::new(&mut *store, &instance)).transpose()?;
+        self.mail.as_ref().map(|_| mail::WithMail::new(&mut *store, &instance)).transpose()?;
+        Ok(())
+    }
+
     /// Instantiates once: what fails here fails always.
     pub(in crate::plugin) async fn try_out(&self, store: &mut Store<CallState>) -> Answer<()> {
         self.any.instantiate_async(store).await?;
@@ -58,10 +70,11 @@ impl Calls {
         let Some(pre) = &self.channel else { return Ok(Err(lacks("adapter"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let adapter = instance.omnigate_channel_adapter();
         let answer = adapter.call_handle_request(&mut *store, &context, &outward::request(request)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |outcome| inward::outcome(outcome).map(|outcome| Outcome { files, ..outcome })))
+        Ok(checked(answer, |outcome| inward::outcome(outcome, country).map(|outcome| Outcome { files, ..outcome })))
     }
 
     pub(in crate::plugin) async fn send(
@@ -90,9 +103,15 @@ impl Calls {
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, attempt);
         let answer = instance.omnigate_channel_media().call_locate(&mut *store, &context, reference).await?;
-        let prepared =
-            |request| prepare(store.data(), inward::guest_request(request)).map(|request| Download { request });
-        Ok(checked(answer, prepared))
+        let request = match answer {
+            Ok(request) => inward::guest_request(request),
+            Err(fault) => return Ok(Err(Failure::Fault(inward::fault(fault)))),
+        };
+        if let Err(error) = fetch_tokens(store.data_mut(), &request).await {
+            return Ok(Err(Failure::Fault(no_token(error))));
+        }
+        let prepared = prepare(store.data(), request).map(|request| Download { request });
+        Ok(prepared.map_err(|rule| Failure::Broken(Broken::Contract(rule))))
     }
 
     pub(in crate::plugin) async fn show(
@@ -115,10 +134,11 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
         let answer = session.call_open(&mut *store, &context, &outward::opening(opening)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -130,20 +150,24 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let session = instance.omnigate_channel_session();
         let answer = session.call_frame(&mut *store, &context, &outward::state(state), frame).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn receive(&self, store: &mut Store<CallState>, mail: Arrived) -> Answer<Received> {
         let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
+        let country = store.data().binding.country;
         let answer =
             instance.omnigate_channel_mail().call_receive(&mut *store, &context, &outward::arrived(mail)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |events| inward::happenings(events).map(|happenings| Received { happenings, files })))
+        Ok(checked(answer, |events| {
+            inward::happenings(events, country).map(|happenings| Received { happenings, files })
+        }))
     }
 
     pub(in crate::plugin) async fn compose(
@@ -178,6 +202,14 @@ pub(super) fn checked<G, T>(
 ) -> std::result::Result<T, Failure> {
     let answer = answer.map_err(|fault| Failure::Fault(inward::fault(fault)))?;
     check(answer).map_err(|rule| Failure::Broken(Broken::Contract(rule)))
+}
+
+fn no_token(error: HttpError) -> Fault {
+    let (kind, message) = match error {
+        HttpError::Credentials(why) => (FaultKind::Unauthorized, why),
+        _ => (FaultKind::Unavailable, "no token could be fetched".to_owned()),
+    };
+    Fault { kind, message, reason: Some(ReasonCode::Credentials), code: None, retry_after: None }
 }
 
 fn lacks(interface: &str) -> Failure {

@@ -93,6 +93,7 @@ fn piece(part: types::Part) -> Result<Piece, Broken> {
             name: line(template.name, "a template's name")?,
             language: line(template.language, "a language")?,
             parameters: json(&template.parameters)?,
+            text: None,
         },
         types::Part::Extension(extension) => {
             Part::Extension { kind: line(extension.kind, "a kind")?, data: json(&extension.data)? }

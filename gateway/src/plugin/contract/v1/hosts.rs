@@ -69,6 +69,7 @@ impl From<host::secrets::Algorithm> for secrets_host::Algorithm {
             Algorithm::HmacSha256 => Self::HmacSha256,
             Algorithm::HmacSha512 => Self::HmacSha512,
             Algorithm::Ed25519 => Self::Ed25519,
+            Algorithm::EcdsaP256 => Self::EcdsaP256,
         }
     }
 }
@@ -139,6 +140,7 @@ impl From<http_host::HttpError> for host::http::HttpError {
         use egress::Error;
         match error {
             http_host::HttpError::BudgetSpent => Self::BudgetSpent,
+            http_host::HttpError::Credentials(why) => Self::Credentials(why),
             http_host::HttpError::Egress(error) => match error {
                 Error::Denied(rule) => Self::Denied(rule),
                 Error::Dns => Self::Dns,
@@ -215,7 +217,7 @@ impl host::socket::Host for CallState {
     }
 
     async fn history(&mut self, person: types::Identity, after: Option<String>, limit: u32) -> Vec<String> {
-        let Ok(person) = inward::identity(person) else { return Vec::new() };
+        let Ok(person) = inward::identity(person, self.binding.country) else { return Vec::new() };
         if !self.may_ask() {
             return Vec::new();
         }

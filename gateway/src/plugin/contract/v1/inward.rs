@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use super::content::{check_json_total, content, few, json, object, short, some_line};
 use super::{adapter, events, host, session, types};
-use crate::interaction::{Identity, Reason, ReasonCode, Status, Time};
+use crate::interaction::{Country, Identity, Reason, ReasonCode, Status, Time};
 use crate::plugin::exchange::{
     Fault, FaultKind, Happening, Inbound, Outcome, Receipt, Reply, SessionState, StatusReport, Step,
 };
+use crate::plugin::host::aws::Scope;
 use crate::plugin::host::http::{Credential, GuestRequest};
 
 /// The rule that an answer breaks.
@@ -29,8 +30,9 @@ const FRAMES_MAX: usize = 1_000;
 /// Kept for as long as the socket is open.
 const MEMORY_MAX: usize = 64 << 10;
 
-pub(super) fn outcome(outcome: adapter::Outcome) -> Result<Outcome, Broken> {
-    Ok(Outcome { reply: reply(outcome.reply)?, happenings: happenings(outcome.events)?, files: Vec::new() })
+pub(super) fn outcome(outcome: adapter::Outcome, country: Option<Country>) -> Result<Outcome, Broken> {
+    let happenings = happenings(outcome.events, country)?;
+    Ok(Outcome { reply: reply(outcome.reply)?, happenings, files: Vec::new() })
 }
 
 fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
@@ -45,14 +47,18 @@ fn pairs(headers: Vec<types::Header>) -> Vec<(String, String)> {
     headers.into_iter().map(|header| (header.name, header.value)).collect()
 }
 
-pub(super) fn step(step: session::exports::omnigate::channel::session::Step) -> Result<Step, Broken> {
+pub(super) fn step(
+    step: session::exports::omnigate::channel::session::Step,
+    country: Option<Country>,
+) -> Result<Step, Broken> {
     few(step.frames.len(), FRAMES_MAX, "frames of one step")?;
     let state = SessionState {
         address: step.state.address.map(id).transpose()?,
         memory: short(step.state.memory, MEMORY_MAX, "the memory of a socket")?,
     };
     let close = step.close.map(close).transpose()?;
-    Ok(Step { state, happenings: happenings(step.events)?, files: Vec::new(), frames: step.frames, close })
+    let happenings = happenings(step.events, country)?;
+    Ok(Step { state, happenings, files: Vec::new(), frames: step.frames, close })
 }
 
 /// RFC 6455 section 7.4: the other codes must not be sent.
@@ -63,18 +69,19 @@ fn close((code, reason): (u16, String)) -> Result<(u16, String), Broken> {
     Ok((code, reason))
 }
 
-pub(super) fn happenings(events: Vec<events::Event>) -> Result<Vec<Happening>, Broken> {
+pub(super) fn happenings(events: Vec<events::Event>, country: Option<Country>) -> Result<Vec<Happening>, Broken> {
     few(events.len(), EVENTS_MAX, "events")?;
     check_json_total(&events)?;
-    events.into_iter().map(happening).collect()
+    events.into_iter().map(|event| happening(event, country)).collect()
 }
 
-fn happening(event: events::Event) -> Result<Happening, Broken> {
+fn happening(event: events::Event, country: Option<Country>) -> Result<Happening, Broken> {
     use events::Event;
+    let identity = |given| identity(given, country);
     Ok(match event {
-        Event::Message(message) => Happening::Message(inbound(message)?),
-        Event::Echo(message) => Happening::Echo(inbound(message)?),
-        Event::Status(status) => Happening::Status(status_report(status)?),
+        Event::Message(message) => Happening::Message(inbound(message, country)?),
+        Event::Echo(message) => Happening::Echo(inbound(message, country)?),
+        Event::Status(status) => Happening::Status(status_report(status, country)?),
         Event::Edit(e) => Happening::Edit {
             id: id(e.id)?,
             target: id(e.target)?,
@@ -119,12 +126,13 @@ fn happening(event: events::Event) -> Result<Happening, Broken> {
     })
 }
 
-fn inbound(message: events::Inbound) -> Result<Inbound, Broken> {
+fn inbound(message: events::Inbound, country: Option<Country>) -> Result<Inbound, Broken> {
     Ok(Inbound {
         id: id(message.id)?,
-        sender: identity(message.sender)?,
-        aliases: identities(message.aliases, ALIASES_MAX)?,
-        recipients: identities(message.recipients, RECIPIENTS_MAX)?,
+        sender: identity(message.sender, country)?,
+        aliases: identities(message.aliases, ALIASES_MAX, country)?,
+        claims: claims(message.claims, country)?,
+        recipients: identities(message.recipients, RECIPIENTS_MAX, country)?,
         at: time(message.at),
         in_reply_to: ids(message.in_reply_to, ANSWERED_MAX, "messages that one answers")?,
         known_as: ids(message.known_as, NAMES_MAX, "names of one message")?,
@@ -135,12 +143,12 @@ fn inbound(message: events::Inbound) -> Result<Inbound, Broken> {
     })
 }
 
-fn status_report(report: events::Status) -> Result<StatusReport, Broken> {
+fn status_report(report: events::Status, country: Option<Country>) -> Result<StatusReport, Broken> {
     Ok(StatusReport {
         // What is no id of ours may be anybody's: the provider's own id decides then.
         message_id: report.message_id.and_then(|text| Uuid::parse_str(&text).ok()),
         external_id: report.external_id.map(id).transpose()?,
-        recipient: report.recipient.map(identity).transpose()?,
+        recipient: report.recipient.map(|recipient| identity(recipient, country)).transpose()?,
         status: status(report.state),
         at: time(report.at),
         reason: report.reason.map(reason),
@@ -169,14 +177,20 @@ fn ids(list: Vec<String>, max: usize, what: &str) -> Result<Vec<String>, Broken>
     list.into_iter().map(id).collect()
 }
 
-pub(super) fn identity(identity: types::Identity) -> Result<Identity, Broken> {
+pub(super) fn identity(identity: types::Identity, country: Option<Country>) -> Result<Identity, Broken> {
     let types::Identity { scheme, value, scope, name } = identity;
-    Identity { scheme, value, scope, name }.checked().map_err(|error| format!("identity: {error}"))
+    Identity { scheme, value, scope, name }.normalized(country).checked().map_err(|error| format!("identity: {error}"))
 }
 
-fn identities(list: Vec<types::Identity>, max: usize) -> Result<Vec<Identity>, Broken> {
+fn identities(list: Vec<types::Identity>, max: usize, country: Option<Country>) -> Result<Vec<Identity>, Broken> {
     few(list.len(), max, "addresses in one list")?;
-    list.into_iter().map(identity).collect()
+    list.into_iter().map(|given| identity(given, country)).collect()
+}
+
+/// Whatever was typed somewhere: what is no address is left out, and the message comes all the same.
+fn claims(list: Vec<types::Identity>, country: Option<Country>) -> Result<Vec<Identity>, Broken> {
+    few(list.len(), ALIASES_MAX, "addresses in one list")?;
+    Ok(list.into_iter().filter_map(|given| identity(given, country).ok()).collect())
 }
 
 fn time(value: Option<f64>) -> Option<Time> {
@@ -212,7 +226,12 @@ fn reason_code(code: types::ReasonCode) -> ReasonCode {
 }
 
 pub(super) fn receipt(receipt: adapter::Receipt) -> Result<Receipt, Broken> {
-    Ok(Receipt { external_ids: external_ids(receipt.external_ids)?, status: status(receipt.state) })
+    Ok(Receipt {
+        external_ids: external_ids(receipt.external_ids)?,
+        status: status(receipt.state),
+        names: Vec::new(),
+        refused: Vec::new(),
+    })
 }
 
 pub(super) fn external_ids(list: Vec<String>) -> Result<Vec<String>, Broken> {
@@ -262,6 +281,10 @@ fn credential(credential: host::http::Credential) -> Credential {
         Guest::Path(slot) => Credential::Path(slot),
         Guest::Header(named) => Credential::Header { name: named.name, prefix: named.prefix, slot: named.slot },
         Guest::Query(named) => Credential::Query { name: named.name, prefix: named.prefix, slot: named.slot },
+        Guest::Aws(aws) => Credential::Aws {
+            scope: Scope { access_key_id: aws.access_key_id, region: aws.region, service: aws.service },
+            slot: aws.secret_access_key,
+        },
         Guest::Basic(basic) => Credential::Basic { user: basic.user, slot: basic.password },
     }
 }

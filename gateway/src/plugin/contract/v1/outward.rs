@@ -128,7 +128,7 @@ fn part(part: Part, source_of: &impl Fn(String) -> types::MediaSource) -> types:
             options: options.into_iter().map(option).collect(),
         }),
         Part::Choice { id, title } => types::Part::Choice(types::Choice { id, title }),
-        Part::Template { name, language, parameters } => {
+        Part::Template { name, language, parameters, .. } => {
             types::Part::Template(types::Template { name, language, parameters: parameters.to_string() })
         }
         Part::Extension { kind, data } => types::Part::Extension(types::Extension { kind, data: data.to_string() }),

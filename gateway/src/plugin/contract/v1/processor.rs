@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Result, Store};
 
 use super::calls::{Answer, checked};
@@ -27,6 +27,11 @@ pub(super) struct ProcessorCalls(transform::ProcessorPre<CallState>);
 impl ProcessorCalls {
     pub(super) fn of(pre: InstancePre<CallState>) -> Result<Self> {
         Ok(Self(transform::ProcessorPre::new(pre)?))
+    }
+
+    /// Whether the types of the export are the contract's.
+    pub(super) fn fit(store: &mut Store<CallState>, instance: &Instance) -> Result<()> {
+        transform::Processor::new(store, instance).map(drop)
     }
 
     pub(super) async fn process(&self, store: &mut Store<CallState>, passing: Passing) -> Answer<Verdict> {

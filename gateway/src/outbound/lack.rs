@@ -1,52 +1,41 @@
-//! What a channel can carry, by its plugin's manifest. Everything here can be told before the provider is asked.
+//! What a channel cannot carry, by its plugin's manifest. Everything here can be told before the provider is asked.
 
-use axum::http::StatusCode;
-
-use crate::edge::Problem;
 use crate::interaction::{ChoiceOption, ChoicesStyle, MediaKind, Part};
 use crate::plugin::{Capabilities, ChoicesCapability, MediaCapability};
 
-/// Why a part cannot be sent.
-#[derive(Debug, PartialEq, Eq)]
-enum Lack {
-    /// The channel has no such thing: `unsupported`.
-    Unsupported { ability: &'static str, why: String },
-    /// It has it, but less of it: `too-large`.
-    TooLarge { ability: &'static str, why: String, limit: u64 },
+/// Why a part cannot be sent as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// As in the manifest: `parts`, `text_max`, `media.bytes_max`, ...
+    pub ability: &'static str,
+    /// Goes on after "channel NAME".
+    pub why: String,
+    /// The channel has the ability, but only so much of it.
+    pub limit: Option<u64>,
 }
 
-/// Checks every part.
-///
-/// # Errors
-/// 422 `unsupported` or `too-large`, naming channel, part, ability and limit.
-pub(super) fn check(channel: &str, abilities: &Capabilities, parts: &[Part]) -> Result<(), Problem> {
-    parts.iter().enumerate().try_for_each(|(index, part)| match lack(abilities, part) {
-        Some(lack) => Err(problem(channel, index, lack)),
-        None => Ok(()),
-    })
-}
-
-fn problem(channel: &str, index: usize, lack: Lack) -> Problem {
-    let refused = |code, ability: &str, why: &str| {
-        let detail = format!("message.parts[{index}]: channel {channel} {why}");
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
-            .with("channel", channel)
-            .with("part", index)
-            .with("ability", ability)
-    };
-    match lack {
-        Lack::Unsupported { ability, why } => refused("unsupported", ability, &why),
-        Lack::TooLarge { ability, why, limit } => refused("too-large", ability, &why).with("limit", limit),
+impl Lack {
+    fn of(ability: &'static str, why: String) -> Self {
+        Self { ability, why, limit: None }
     }
 }
 
-fn lack(abilities: &Capabilities, part: &Part) -> Option<Lack> {
+/// The first part that cannot be sent as it is, by its index.
+pub fn first(abilities: &Capabilities, parts: &[Part]) -> Option<(usize, Lack)> {
+    parts.iter().enumerate().find_map(|(index, part)| Some((index, lack(abilities, part)?)))
+}
+
+/// What the channel lacks for a part; `None` if it carries it as it is.
+pub(super) fn lack(abilities: &Capabilities, part: &Part) -> Option<Lack> {
     let name = part.type_name();
     if !abilities.parts.iter().any(|known| known == name) {
         let known = abilities.parts.join(", ");
-        return Some(Lack::Unsupported { ability: "parts", why: format!("carries no {name}; it carries: {known}") });
+        return Some(Lack::of("parts", format!("carries no {name}; it carries: {known}")));
     }
     match part {
+        Part::Text { html: Some(_), .. } if !abilities.html => {
+            Some(Lack::of("html", "shows no formatted text".to_owned()))
+        }
         Part::Text { text, .. } => text_lack(abilities.text_max, text),
         Part::Media { kind, content_type, bytes, .. } => {
             media_lack(&abilities.media, *kind, content_type.as_deref(), *bytes)
@@ -56,13 +45,13 @@ fn lack(abilities: &Capabilities, part: &Part) -> Option<Lack> {
     }
 }
 
-fn text_lack(max: Option<usize>, text: &str) -> Option<Lack> {
+pub(super) fn text_lack(max: Option<usize>, text: &str) -> Option<Lack> {
     let (max, length) = (max?, text.chars().count());
     (length > max)
         .then(|| too_many("text_max", format!("takes texts of at most {max} characters, this one has {length}"), max))
 }
 
-fn media_lack(
+pub(super) fn media_lack(
     offered: &[MediaCapability],
     kind: MediaKind,
     content_type: Option<&str>,
@@ -71,31 +60,32 @@ fn media_lack(
     let name = kind_name(kind);
     let Some(ability) = offered.iter().find(|ability| ability.kind == kind) else {
         let known: Vec<&str> = offered.iter().map(|ability| kind_name(ability.kind)).collect();
-        return Some(Lack::Unsupported {
-            ability: "media",
-            why: format!("carries no {name}; it carries: {}", known.join(", ")),
-        });
+        return Some(Lack::of("media", format!("carries no {name}; it carries: {}", known.join(", "))));
     };
     let foreign =
         content_type.filter(|given| !ability.content_types.is_empty() && !takes(&ability.content_types, given));
     if foreign.is_some() {
         let known = ability.content_types.join(", ");
         let why = format!("takes no {name} of this content type; it takes: {known}");
-        return Some(Lack::Unsupported { ability: "media.content_types", why });
+        return Some(Lack::of("media.content_types", why));
     }
     let (max, bytes) = (ability.bytes_max?, bytes?);
     let why = || format!("takes {name} of at most {max} bytes, this one has {bytes}");
-    (bytes > max).then(|| Lack::TooLarge { ability: "media.bytes_max", why: why(), limit: max })
+    (bytes > max).then(|| Lack { ability: "media.bytes_max", why: why(), limit: Some(max) })
 }
 
-fn choices_lack(ability: Option<&ChoicesCapability>, style: ChoicesStyle, options: &[ChoiceOption]) -> Option<Lack> {
+pub(super) fn choices_lack(
+    ability: Option<&ChoicesCapability>,
+    style: ChoicesStyle,
+    options: &[ChoiceOption],
+) -> Option<Lack> {
     let ability = ability?;
     let (name, max) = match style {
         ChoicesStyle::Buttons => ("buttons", ability.buttons_max),
         ChoicesStyle::List => ("list", ability.list_max),
     };
     if max == 0 {
-        return Some(Lack::Unsupported { ability: "choices", why: format!("carries no choices as {name}") });
+        return Some(Lack::of("choices", format!("carries no choices as {name}")));
     }
     if options.len() > max {
         let why = format!("takes at most {max} choices as {name}, these are {}", options.len());
@@ -113,7 +103,7 @@ fn overlong(ability: &'static str, what: &str, max: Option<usize>, length: usize
 }
 
 fn too_many(ability: &'static str, why: String, limit: usize) -> Lack {
-    Lack::TooLarge { ability, why, limit: limit as u64 }
+    Lack { ability, why, limit: Some(limit as u64) }
 }
 
 /// `image/*` takes every image, `*/*` everything; parameters and case do not count.
@@ -126,7 +116,7 @@ fn takes(patterns: &[String], content_type: &str) -> bool {
     })
 }
 
-fn kind_name(kind: MediaKind) -> &'static str {
+pub(super) fn kind_name(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Image => "image",
         MediaKind::Audio => "audio",
@@ -151,10 +141,8 @@ mod tests {
             "choices": {"buttons_max": 2, "title_max": 3, "id_max": 4}
         }))
         .unwrap();
-        let part = serde_json::from_value(part).unwrap();
-        let problem = check("sms", &abilities, &[Part::Text { text: "ok".into(), html: None }, part]).err()?;
-        assert_eq!(problem.status(), 422);
-        Some(problem.detail().strip_prefix("message.parts[1]: channel sms ").unwrap().to_owned())
+        let part: Part = serde_json::from_value(part).unwrap();
+        lack(&abilities, &part).map(|lack| lack.why)
     }
 
     fn media(kind: &str, content_type: &str, bytes: u64) -> Option<String> {
@@ -205,8 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_members_of_the_problem() {
+    fn limits_are_told() {
         let lack = text_lack(Some(3), "long").unwrap();
-        assert!(matches!(lack, Lack::TooLarge { ability: "text_max", limit: 3, .. }));
+        assert_eq!((lack.ability, lack.limit), ("text_max", Some(3)));
+    }
+
+    #[test]
+    fn formatted_text_is_an_ability() {
+        assert_eq!(told(json!({"type": "text", "text": "a", "html": "<b>a</b>"})).unwrap(), "shows no formatted text");
     }
 }

@@ -1,0 +1,92 @@
+use serde_json::Value;
+
+use super::channel::ChannelSender;
+use super::target::Attempt;
+use crate::channels::Bound;
+use crate::interaction::{Identity, Reason, ReasonCode, Status, Time};
+use crate::mail::{Post, Posted};
+use crate::plugin::exchange::{Failure, Fault, FaultKind, Letter, Outbound, Receipt};
+use crate::store::{Batch, Key, Record, StoreError, Write};
+
+/// Who got a letter in an earlier attempt, where others may get it later.
+type Taken = Vec<String>;
+
+impl ChannelSender {
+    /// Has the adapter write a letter and posts it.
+    pub(super) async fn post(
+        &self,
+        bound: &Bound,
+        post: &Post,
+        attempt: Attempt,
+        message: Outbound,
+        answered: Option<&Record>,
+    ) -> Result<Result<Receipt, Failure>, StoreError> {
+        let id = message.id;
+        let answered = answered.map(|record| String::from_utf8_lossy(&self.media.render(record)).into_owned());
+        let called = bound.plugin.compose(&bound.binding, attempt.number, message, answered).await;
+        let letter = match called.result {
+            Ok(letter) => letter,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let key = Key::of(&["letter", &id.to_string()]);
+        let taken = self.taken(&key).await?;
+        let missing: Vec<String> = letter.recipients.iter().filter(|to| !taken.contains(to)).cloned().collect();
+        let posted = match post.send(&letter, &missing).await {
+            Ok(posted) => posted,
+            Err(fault) => return Ok(Err(Failure::Fault(fault))),
+        };
+        self.conclude(&key, taken, letter, posted).await
+    }
+
+    /// Whoever is left gets it in another attempt; nobody gets it twice.
+    async fn conclude(
+        &self,
+        key: &Key,
+        mut taken: Taken,
+        letter: Letter,
+        posted: Posted,
+    ) -> Result<Result<Receipt, Failure>, StoreError> {
+        let is_new = !posted.taken.is_empty();
+        taken.extend(posted.taken);
+        if let Some(fault) = posted.deferred {
+            if is_new {
+                self.remember(key, &taken).await?;
+            }
+            return Ok(Err(Failure::Fault(fault)));
+        }
+        if taken.is_empty() {
+            let first = posted.refused.into_iter().next().map(|(_, fault)| fault);
+            return Ok(Err(Failure::Fault(first.unwrap_or_else(nobody))));
+        }
+        let mut ids = letter.external_ids.into_iter();
+        let external_ids = ids.next().into_iter().collect();
+        let names = ids.chain(posted.queue_id).collect();
+        let refused = posted.refused.into_iter().map(|(to, fault)| (address(&to), reason(fault))).collect();
+        Ok(Ok(Receipt { external_ids, status: Status::Sent, names, refused }))
+    }
+
+    async fn taken(&self, key: &Key) -> Result<Taken, StoreError> {
+        let Some(entry) = self.store.get(key).await? else { return Ok(Taken::new()) };
+        serde_json::from_slice(&entry.value).map_err(|error| StoreError::Corrupt(format!("letter: {error}")))
+    }
+
+    async fn remember(&self, key: &Key, taken: &Taken) -> Result<(), StoreError> {
+        let write = Write::put(key.clone(), Value::from(taken.clone()).to_string());
+        let writes = vec![write.expiring(Time::now().plus(self.retention))];
+        self.store.commit(Batch { writes, ..Batch::default() }).await.map(drop)
+    }
+}
+
+fn address(to: &str) -> Identity {
+    Identity { scheme: "email".into(), value: to.to_owned(), scope: None, name: None }
+}
+
+fn reason(fault: Fault) -> Reason {
+    let code = fault.reason.unwrap_or(ReasonCode::Rejected);
+    Reason { code, text: fault.message, retryable: false, provider_code: fault.code }
+}
+
+fn nobody() -> Fault {
+    let message = "the letter has no recipient".to_owned();
+    Fault { kind: FaultKind::Internal, message, reason: None, code: None, retry_after: None }
+}
