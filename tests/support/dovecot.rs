@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -179,10 +180,11 @@ service stats {{
         )
     }
 
-    /// Ends it, sessions included; whoever is connected loses the connection.
+    /// Kills it with all its processes: whoever is connected loses the connection. Asked kindly it takes half a minute.
     pub fn stop(&mut self) {
         if let Some(mut master) = self.master.take() {
-            let ended = Command::new("kill").arg(master.id().to_string()).status().unwrap();
+            let group = format!("-{}", master.id());
+            let ended = Command::new("kill").args(["-KILL", "--", &group]).status().unwrap();
             assert!(ended.success());
             master.wait().unwrap();
         }
@@ -196,7 +198,8 @@ service stats {{
             .arg(self.path("dovecot.conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         self.master = Some(master);

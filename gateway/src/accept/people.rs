@@ -51,7 +51,7 @@ impl Accept {
                 }
             }
             let contact = session.contact(id).await?;
-            match self.decide(session, None, trace).await {
+            match self.settle(session, None, trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return Ok(decided.map(|()| contact)?),
             }
@@ -69,7 +69,7 @@ impl Accept {
             let mut session = self.directory.session(Time::now());
             session.unlink(id, link, why.clone()).await??;
             let contact = session.contact(id).await?;
-            match self.decide(session, None, trace).await {
+            match self.settle(session, None, trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return Ok(decided.map(|()| contact)?),
             }
@@ -87,7 +87,7 @@ impl Accept {
             let mut session = self.directory.session(Time::now());
             session.release(id, identity, why.clone()).await??;
             let contact = session.contact(id).await?;
-            match self.decide(session, None, trace).await {
+            match self.settle(session, None, trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return Ok(decided.map(|()| contact)?),
             }
@@ -112,7 +112,7 @@ impl Accept {
         loop {
             let mut session = self.directory.session(Time::now());
             let conversation = session.change(id, change, backend, why).await??;
-            match self.decide(session, channel, trace).await {
+            match self.settle(session, channel, trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return Ok(decided.map(|()| conversation)?),
             }
@@ -123,7 +123,7 @@ impl Accept {
         self.directory.person(id).await?.map(drop).ok_or(PeopleError::UnknownContact(id))
     }
 
-    async fn decide(
+    async fn settle(
         &self,
         mut session: Session<'_>,
         channel: Option<&ChannelRef>,

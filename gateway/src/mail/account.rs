@@ -50,7 +50,7 @@ pub struct Fetching {
     /// Looked into at least that often, however silent the server is.
     pub poll: Duration,
     pub after: After,
-    pub from: From,
+    pub from: Start,
 }
 
 /// What becomes of a mail in the mailbox once it is appended.
@@ -66,7 +66,7 @@ pub enum After {
 
 /// Where the first start begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Start {
     Now,
     All,
     /// With what the mailbox got since then.
@@ -115,7 +115,7 @@ fn fetching(typed: TypedServer, address: Option<&str>) -> Result<Fetching, Broke
         folder: typed.folder.clone().unwrap_or_else(|| "INBOX".into()),
         poll: typed.poll.as_deref().map_or(Ok(POLL_DEFAULT), poll).map_err(|rule| ("imap.poll", rule))?,
         after: typed.after.clone(),
-        from: typed.from.as_deref().map_or(Ok(From::Now), from).map_err(|rule| ("imap.from", rule))?,
+        from: typed.from.as_deref().map_or(Ok(Start::Now), start).map_err(|rule| ("imap.from", rule))?,
         server: typed.server([993, 143, 143], address),
     })
 }
@@ -126,12 +126,12 @@ fn poll(text: &str) -> Result<Duration, String> {
     fits.ok_or_else(|| format!("must be a duration from \"{min}\" to \"{max}\""))
 }
 
-fn from(text: &str) -> Result<From, String> {
+fn start(text: &str) -> Result<Start, String> {
     let rule = || "must be \"now\", \"all\" or a date such as \"2026-11-01\"".to_owned();
     match text {
-        "now" => Ok(From::Now),
-        "all" => Ok(From::All),
-        date => serde_json::from_value(format!("{date}T00:00:00Z").into()).map(From::Since).map_err(|_| rule()),
+        "now" => Ok(Start::Now),
+        "all" => Ok(Start::All),
+        date => serde_json::from_value(format!("{date}T00:00:00Z").into()).map(Start::Since).map_err(|_| rule()),
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
         let imap = account(json!({"address": "a@b", "imap": imap})).unwrap().imap.unwrap();
         assert_eq!(imap.after, After::Move("Done".into()));
         assert_eq!((imap.poll, imap.server.user.as_deref()), (Duration::from_secs(300), Some("a@b")));
-        assert!(matches!(imap.from, From::Since(time) if time.seconds() == 1_793_491_200));
+        assert!(matches!(imap.from, Start::Since(time) if time.seconds() == 1_793_491_200));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::account::{After, Fetching, From};
+use super::account::{After, Fetching, Start};
 use super::intake::{Content, Intake, Later, Mail};
 use super::login::{Login, Proof};
 use super::position::{Held, Position};
@@ -50,7 +50,7 @@ enum Trouble {
     Ours(String),
 }
 
-impl std::convert::From<Broken> for Trouble {
+impl From<Broken> for Trouble {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Refused(why) => Self::Refused(why.into()),
@@ -59,19 +59,19 @@ impl std::convert::From<Broken> for Trouble {
     }
 }
 
-impl std::convert::From<Later> for Trouble {
+impl From<Later> for Trouble {
     fn from(Later(why): Later) -> Self {
         Self::Ours(why)
     }
 }
 
-impl std::convert::From<StoreError> for Trouble {
+impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Later::from(error).into()
     }
 }
 
-impl std::convert::From<TokenError> for Trouble {
+impl From<TokenError> for Trouble {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Refused(why) => Self::Refused(why),
@@ -204,9 +204,9 @@ impl Mailbox {
     fn beginning(&self, Folder { uid_validity, uid_next, .. }: Folder) -> Position {
         let newest = uid_next.saturating_sub(1);
         match self.fetching.from {
-            From::Now => Position::new(uid_validity, newest, 0, Time::now()),
-            From::All => Position::new(uid_validity, 0, 0, Time::from_ms(0)),
-            From::Since(since) => Position::new(uid_validity, 0, newest, since),
+            Start::Now => Position::new(uid_validity, newest, 0, Time::now()),
+            Start::All => Position::new(uid_validity, 0, 0, Time::from_ms(0)),
+            Start::Since(since) => Position::new(uid_validity, 0, newest, since),
         }
     }
 
