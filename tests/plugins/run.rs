@@ -103,6 +103,7 @@ impl Runner {
             plugin: plugin.manifest().id.clone(),
             settings: case.settings.clone(),
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
+            oauth: BTreeMap::new(),
             grants: config::Grants::default(),
             on_failure: config::OnFailure::Hold,
             ways: config::Ways::Both,

@@ -8,9 +8,7 @@ use uuid::Uuid;
 
 use super::drafting::dedupe_key;
 use super::{Accept, Chosen, Idempotency, Submission, SubmitError, Trace};
-use crate::interaction::{
-    Author, AuthorKind, Category, ChannelRef, Event, Identity, Kind, Message, Part, Time, Why,
-};
+use crate::interaction::{Author, AuthorKind, Category, ChannelRef, Event, Identity, Kind, Message, Part, Time, Why};
 use crate::plugin::exchange::Happening;
 use crate::processors::Came;
 use crate::store::{Batch, Key, StoreError, Write};
@@ -188,7 +186,14 @@ impl Reply {
     fn submission(&self, message: &Event) -> Submission {
         let (channel, to) = (self.channel.clone(), self.to.clone());
         Submission {
-            way: Chosen { channel, to, why: Why::Asked, passed_over: Vec::new(), loss: Vec::new(), tells_delivery: false },
+            way: Chosen {
+                channel,
+                to,
+                why: Why::Asked,
+                passed_over: Vec::new(),
+                loss: Vec::new(),
+                tells_delivery: false,
+            },
             fallback: Vec::new(),
             category: Category::Service,
             author: Author { kind: AuthorKind::Bot, name: self.name.clone() },
@@ -218,7 +223,7 @@ mod tests {
     use super::*;
     use crate::accept::Told;
     use crate::config::Config;
-    use crate::customer::Directory;
+    use crate::customer::{Consents, Directory};
     use crate::media::Media;
     use crate::plugin::exchange::AutoReply;
     use crate::store::Store;
@@ -228,8 +233,9 @@ mod tests {
         let config = Config::parse("", directory, &|_| None).unwrap().config;
         let (url, retention) = ("http://gw.example".parse().unwrap(), config.store.retention);
         let media = Media::open(store.clone(), directory, &url, config.media, retention).await.unwrap();
-        let people = Arc::new(Directory::new(store.clone(), config.conversations.idle));
-        Accept::new(store.clone(), people, Arc::new(media), "http://gw.example", retention)
+        let people = Arc::new(Directory::new(store.clone(), config.conversations));
+        let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
+        Accept::new(store.clone(), people, consents, Arc::new(media), "http://gw.example", retention)
     }
 
     fn message(id: &str, automatic: Option<&str>) -> Happening {
@@ -260,7 +266,7 @@ mod tests {
     }
 
     async fn sent(store: &Arc<dyn Store>) -> usize {
-        let filter = crate::store::Filter { kind: Some(Kind::MessageSubmitted), ..Default::default() };
+        let filter = crate::store::Filter { kinds: vec![Kind::MessageSubmitted], ..Default::default() };
         store.page(&filter, None, crate::store::Order::OldestFirst, 100).await.unwrap().len()
     }
 

@@ -69,7 +69,7 @@ struct Content {
 }
 
 /// Who says it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sender {
     #[serde(default)]
