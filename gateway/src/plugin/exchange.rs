@@ -115,7 +115,7 @@ pub struct Inbound {
     pub sender: Identity,
     pub aliases: Vec<Identity>,
     /// Addresses that the person claims to have; nobody vouches for them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Identity>,
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
