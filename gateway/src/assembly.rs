@@ -16,9 +16,11 @@ use crate::accept::{self, Accept};
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
+use crate::connectors::{self, Connector, Connectors, Lookups, Memory};
 use crate::customer::{Consents, Directory};
 use crate::deliver::{
-    self, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Shutdown, Story, Subscriber, Target,
+    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Living, Shutdown, Story,
+    Subscriber, Target,
 };
 use crate::edge::{Edge, Listening};
 use crate::egress::{Egress, Tokens};
@@ -27,6 +29,7 @@ use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
 use crate::media::{self, Media};
 use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
+use crate::privacy::Eraser;
 use crate::processors::Processors;
 use crate::routes::{self, Routes};
 use crate::store::sqlite::SqliteStore;
@@ -50,7 +53,9 @@ pub struct Gateway {
     pub permits: Arc<Permits>,
     pub deliveries: Arc<Deliveries>,
     pub egress: Arc<Egress>,
+    pub lookups: Arc<Lookups>,
     pub tokens: Arc<Tokens>,
+    pub eraser: Arc<Eraser>,
 }
 
 /// Why the gateway does not start.
@@ -85,8 +90,9 @@ impl Gateway {
     /// See [`StartError`].
     pub async fn assemble(config: Config, public_url: &Url, store: Arc<dyn Store>) -> Result<Self, StartError> {
         let base = public_url.as_str().trim_end_matches('/');
-        let retention = config.store.retention;
-        let media = Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention).await?;
+        let retention = config.retention();
+        let media =
+            Media::open(store.clone(), &config.store.path, public_url, config.media.clone(), retention.clone()).await?;
         let media = Arc::new(media);
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
         let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
@@ -104,8 +110,13 @@ impl Gateway {
             GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
         let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
-        let channels = Channels::new(&config, public_url, channel_keys(&*store, &config).await?);
+        let channels = Channels::new(&config, public_url, kept_keys(&*store, "channel", config.channels.keys()).await?);
+        let keys = kept_keys(&*store, "connector", config.connectors.keys()).await?;
+        let connectors = Arc::new(Connectors::new(&config, public_url, keys));
+        let memory = Arc::new(Memory::new(store.clone(), config.store.retention));
+        let lookups = Arc::new(Lookups::new(&connectors, directory.clone(), memory.clone()));
         let mut problems = channels.bind(&plugins);
+        problems.extend(connectors.bind(&plugins));
         problems.extend(processors.bind(&plugins, limits));
         problems.extend(processors.try_out(limits).await);
         if !problems.is_empty() {
@@ -115,6 +126,8 @@ impl Gateway {
             rules: config.server.clone(),
             public_url: public_url.clone(),
             channels: Arc::new(channels),
+            connectors,
+            memory,
             accept,
             quarantine: Arc::new(Quarantine::new(store.clone(), limits.quarantine)),
             hub,
@@ -122,7 +135,24 @@ impl Gateway {
         };
         let deliveries = Arc::new(Deliveries::default());
         let edge = Arc::new(edge);
-        Ok(Self { config, store, plugins, processors, edge, directory, consents, permits, deliveries, egress, tokens })
+        let (accept, media) = (edge.accept.clone(), edge.media.clone());
+        let scrub_bytes_max = config.store.scrub_bytes_max;
+        let eraser = Arc::new(Eraser::new(store.clone(), accept, media, directory.clone(), scrub_bytes_max));
+        Ok(Self {
+            config,
+            store,
+            plugins,
+            processors,
+            edge,
+            directory,
+            consents,
+            permits,
+            deliveries,
+            egress,
+            lookups,
+            tokens,
+            eraser,
+        })
     }
 
     /// Serves and delivers until `stop`: then nothing new is taken, what is in hand ends, and at last progress is written.
@@ -136,16 +166,14 @@ impl Gateway {
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {
         let end_of_work = CancellationToken::new();
-        let mut work = JoinSet::new();
+        let (mut work, mut chores) = (JoinSet::new(), JoinSet::new());
+        self.start_deliveries(&end_of_work, &mut work, &mut chores).await?;
         self.start_mailboxes(&end_of_work, &mut work);
-        let mut chores = JoinSet::new();
-        for lease in self.start_deliveries(&end_of_work, &mut work).await? {
-            self.watch_backends(lease, &mut chores);
-        }
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
         chores.spawn(answer_owed(self.clone()));
+        chores.spawn(self.eraser.clone().run());
         let accept = self.edge.accept.clone();
         chores.spawn(async move { accept.watch_fallbacks().await });
         ready();
@@ -174,6 +202,7 @@ impl Gateway {
             dead_letters: DeadLetters::new(self.store.clone()),
             controllers: self.controllers(),
             stop: stop.clone(),
+            eraser: self.eraser.clone(),
         };
         crate::edge::router(self.edge.clone()).merge(crate::api::router(Arc::new(api)))
     }
@@ -187,9 +216,9 @@ impl Gateway {
         &self,
         stop: &CancellationToken,
         work: &mut JoinSet<Result<(), StoreError>>,
-    ) -> anyhow::Result<Vec<Lease>> {
-        let subscribers = self.subscribers()?;
-        let mut leases = Vec::new();
+        chores: &mut JoinSet<()>,
+    ) -> anyhow::Result<()> {
+        let subscribers = self.subscribers(chores)?;
         for partition in 0..self.store.partitions() {
             let lease = self.store.claim(Partition(partition)).await?;
             let lease = lease.with_context(|| format!("partition {partition} is served by another gateway"))?;
@@ -197,9 +226,9 @@ impl Gateway {
                 self.begin_at_the_end(lease, subscriber).await?;
                 self.start_subscriber(lease, subscriber.clone(), stop, work);
             }
-            leases.push(lease);
+            self.watch_backends(lease, chores);
         }
-        Ok(leases)
+        Ok(())
     }
 
     /// Where routes name who stands in.
@@ -275,12 +304,13 @@ impl Gateway {
         work.spawn(async move { task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string()))) });
     }
 
-    /// Backends, channels and the fetcher of media: all the same to the engine.
-    fn subscribers(&self) -> anyhow::Result<Vec<Subscriber>> {
+    /// Backends, connectors, channels and the fetcher of media: all the same to the engine.
+    fn subscribers(&self, chores: &mut JoinSet<()>) -> anyhow::Result<Vec<Subscriber>> {
         let mut subscribers = vec![self.fetcher()];
         for (name, backend) in &self.config.backends {
             subscribers.push(self.backend(name, backend)?);
         }
+        subscribers.extend(self.edge.connectors.iter().map(|connector| self.connector(connector.clone(), chores)));
         subscribers.extend(self.edge.channels.iter().map(|channel| self.sender(channel.clone())));
         Ok(subscribers)
     }
@@ -291,7 +321,35 @@ impl Gateway {
         let url = backend.url.clone();
         let target = Backend::new(name, self.egress.clone(), url, &backend.secret, backend.timeout, story)
             .with_context(|| format!("backends.{name}.secret"))?;
-        Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, Arc::new(target)))
+        let target = self.attributed(Arc::new(target));
+        Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, target))
+    }
+
+    /// Where there are connectors, events tell what they know.
+    fn attributed(&self, target: Arc<dyn Target>) -> Arc<dyn Target> {
+        let connectors = self.edge.connectors.clone();
+        if connectors.is_empty() {
+            return target;
+        }
+        let (lookups, memory, directory) = (self.lookups.clone(), self.edge.memory.clone(), self.directory.clone());
+        Arc::new(Attributed { target, connectors, lookups, memory, directory })
+    }
+
+    /// Every interaction of a batch waits for a place of its own.
+    fn connector(&self, connector: Arc<Connector>, chores: &mut JoinSet<()>) -> Subscriber {
+        let name = connectors::subscriber(&connector.name);
+        let places = connector.config.batch * connector.config.concurrency;
+        let idempotent = connector.bound().is_some_and(|bound| bound.plugin.manifest().idempotent);
+        let handover = Handover {
+            connector,
+            memory: self.edge.memory.clone(),
+            lookups: self.lookups.clone(),
+            directory: self.directory.clone(),
+            media: self.edge.media.clone(),
+        };
+        let (target, work) = handover.start();
+        chores.spawn(work);
+        self.subscriber(name, Stream::All, places, !idempotent, Arc::new(target))
     }
 
     fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
@@ -330,6 +388,7 @@ impl Gateway {
         mark_uncertain: bool,
         target: Arc<dyn Target>,
     ) -> Subscriber {
+        let target = Arc::new(Living { store: self.store.clone(), target });
         Subscriber { name, stream, concurrency, retries: self.config.delivery.retries.clone(), mark_uncertain, target }
     }
 
@@ -366,17 +425,21 @@ fn tell_refused(directory: &Path, plugins: &Plugins) {
     }
 }
 
-/// The key behind `@channel`: made at a channel's first start, and kept.
-async fn channel_keys(store: &dyn Store, config: &Config) -> Result<BTreeMap<String, Secret>, StoreError> {
+/// The keys behind `@channel`: made at the first start of a channel or connector, and kept.
+async fn kept_keys(
+    store: &dyn Store,
+    kind: &str,
+    names: impl Iterator<Item = &String>,
+) -> Result<BTreeMap<String, Secret>, StoreError> {
     let mut keys = BTreeMap::new();
-    for name in config.channels.keys() {
-        keys.insert(name.clone(), Secret::new(channel_key(store, name).await?));
+    for name in names {
+        keys.insert(name.clone(), Secret::new(kept_key(store, kind, name).await?));
     }
     Ok(keys)
 }
 
-async fn channel_key(store: &dyn Store, channel: &str) -> Result<String, StoreError> {
-    let key = Key::of(&["key", "channel", channel]);
+async fn kept_key(store: &dyn Store, kind: &str, name: &str) -> Result<String, StoreError> {
+    let key = Key::of(&["key", kind, name]);
     loop {
         if let Some(entry) = store.get(&key).await? {
             return Ok(hex::encode(&entry.value));
@@ -391,12 +454,15 @@ async fn channel_key(store: &dyn Store, channel: &str) -> Result<String, StoreEr
     }
 }
 
-/// Channels follow the plugins that are exchanged under them, and what was held for a broken one goes on.
+/// Channels and connectors follow the plugins that are exchanged under them, and what was held for a broken one goes on.
 async fn rebind(gateway: Arc<Gateway>) {
     let mut changes = gateway.plugins.changes();
     while changes.changed().await.is_ok() {
         for problem in gateway.edge.channels.bind(&gateway.plugins) {
             tracing::error!(%problem, "a channel does not fit its new plugin and keeps the old one");
+        }
+        for problem in gateway.edge.connectors.bind(&gateway.plugins) {
+            tracing::error!(%problem, "a connector does not fit its new plugin and keeps the old one");
         }
         for problem in gateway.processors.bind(&gateway.plugins, &gateway.config.plugins.limits) {
             tracing::error!(%problem, "a processor does not fit its new plugin and keeps the old one");
@@ -416,7 +482,7 @@ async fn trim(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(TRIM_PERIOD).await;
         let now = Time::now();
-        match gateway.store.trim(now.minus(gateway.config.store.retention), now.minus(DEDUPE)).await {
+        match gateway.store.trim(&gateway.config.retention().horizon(now), now.minus(DEDUPE)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),

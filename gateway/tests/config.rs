@@ -112,6 +112,13 @@ fn everything_typed_arrives() {
         "from": "+15557654321", "since": "2026-11-21T10:00:00Z", "list": [1, -2, 1000, 0.5, true], "deep": {"a": {"b": "c"}}
     });
     assert_eq!(serde_json::Value::Object(channel.settings.clone()), settings);
+    let connector = &config.connectors["crm"];
+    assert_eq!((connector.plugin.as_str(), connector.batch, connector.requests_per_second), ("hubspot", 100, 12));
+    assert_eq!(
+        (&*connector.fields.read["owner"], &*connector.fields.write["telegram"]),
+        ("hubspot_owner_id", "telegram_id")
+    );
+    assert_eq!(connector.lookup_timeout, Duration::from_millis(500));
     let hosts: Vec<String> = channel.grants.hosts.iter().map(ToString::to_string).collect();
     assert_eq!(hosts, ["api.twilio.com", "*.example.com", "[::1]:9000"]);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use omnigate::interaction::{AuthorKind, Direction, Identity, Part};
+use omnigate::plugin::connecting::Note;
 use omnigate::plugin::exchange::Piece;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -32,6 +33,15 @@ pub struct Case {
     pub frame: Option<String>,
     pub mail: Option<Mail>,
     pub passing: Option<Passing>,
+    /// For a connector: what it is handed.
+    #[serde(default)]
+    pub items: Vec<Item>,
+    /// For a connector: who is sought, and what was noted of them.
+    pub person: Option<Person>,
+    pub known: Option<Note>,
+    /// For a connector: what things are called in the CRM.
+    #[serde(default)]
+    pub fields: Fields,
     /// The interaction that the message answers, for `compose`.
     pub answered: Option<Value>,
     /// Files of ours: a part of the message whose address ends with the name speaks of it.
@@ -50,6 +60,46 @@ pub struct Case {
     pub provider: Vec<Answer>,
 }
 
+/// An interaction on its way to a CRM: `data` and what the envelope lacks are filled in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    pub id: String,
+    pub kind: String,
+    pub data: Value,
+    pub person: Option<Person>,
+    #[serde(default)]
+    pub known: Known,
+    #[serde(default)]
+    pub uncertain: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    pub contact: Option<Note>,
+    pub conversation: Option<Note>,
+    pub activity: Option<Note>,
+    pub about: Option<Note>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    pub id: String,
+    pub name: Option<String>,
+    pub identities: Vec<Identity>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fields {
+    #[serde(default)]
+    pub read: BTreeMap<String, String>,
+    #[serde(default)]
+    pub write: BTreeMap<String, String>,
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
@@ -62,6 +112,9 @@ pub enum Call {
     Receive,
     Compose,
     Process,
+    Deliver,
+    Find,
+    Report,
 }
 
 /// A message on its way past a processor.

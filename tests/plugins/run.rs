@@ -10,9 +10,10 @@ use bytes::Bytes;
 use omnigate::config::{self, Limits, Secret};
 use omnigate::egress::Egress;
 use omnigate::interaction::{AuthorKind, ChannelRef, Identity, Part, Time};
+use omnigate::plugin::connecting::{Item, Notes, Person, Taken};
 use omnigate::plugin::exchange::{
-    Arrived, Called, Content, Failure, Letter, Opening, Outbound, Outcome, Passing, Piece, Request, SessionState,
-    Signal, Step,
+    Arrived, Called, Content, Failure, Fault, Letter, Opening, Outbound, Outcome, Passing, Piece, Request,
+    SessionState, Signal, Step,
 };
 use omnigate::plugin::{self, Binding, Contract, KeptFile, KvEntry, KvError, Plugin, Plugins, Services, Ticket, Tools};
 use ring::hmac;
@@ -76,6 +77,15 @@ impl Runner {
     }
 
     fn binding(&self, case: &Case, plugin: &Plugin, peer: &Peer, path: &Path) -> Binding {
+        let mut binding = match plugin.manifest().kind() {
+            Some(Contract::Connector) => connector_binding(case, plugin, peer, path, &self.limits),
+            _ => self.channel_binding(case, plugin, peer, path),
+        };
+        binding.clock = Some(serde_json::from_value::<Time>(json!(case.now)).unwrap());
+        binding
+    }
+
+    fn channel_binding(&self, case: &Case, plugin: &Plugin, peer: &Peer, path: &Path) -> Binding {
         let settings = Value::Object(case.settings.clone()).to_string().replace("{peer}", &peer.url());
         if plugin.manifest().kind() == Some(Contract::Processor) {
             return self.processor(case, plugin, path);
@@ -90,9 +100,7 @@ impl Runner {
         assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);
         let key = Secret::new("a key that a gateway made for this");
         let public_url = case.public_url.parse().unwrap();
-        let mut binding = Binding::new(&case.channel, &channel, plugin.manifest(), &public_url, &self.limits, key);
-        binding.clock = Some(serde_json::from_value::<Time>(json!(case.now)).unwrap());
-        binding
+        Binding::new(&case.channel, &channel, plugin.manifest(), &public_url, &self.limits, key)
     }
 }
 
@@ -115,6 +123,26 @@ impl Runner {
         binding.clock = Some(serde_json::from_value::<Time>(json!(case.now)).unwrap());
         binding
     }
+}
+
+fn connector_binding(case: &Case, plugin: &Plugin, peer: &Peer, path: &Path, limits: &Limits) -> Binding {
+    let settings = Value::Object(case.settings.clone()).to_string().replace("{peer}", &peer.url());
+    let connector = config::Connector {
+        plugin: plugin.manifest().id.clone(),
+        settings: serde_json::from_str(&settings).unwrap(),
+        secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
+        oauth: BTreeMap::new(),
+        grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
+        fields: config::Fields { read: case.fields.read.clone(), write: case.fields.write.clone() },
+        lookup_timeout: Duration::from_secs(2),
+        batch: 100,
+        concurrency: 1,
+        requests_per_second: 1000,
+    };
+    let checked = plugin::check_connector(&case.channel, &connector, plugin.manifest());
+    assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);
+    let key = Secret::new("a key that a gateway made for this");
+    Binding::of_connector(&case.channel, &connector, plugin.manifest(), &case.public_url.parse().unwrap(), limits, key)
 }
 
 async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) -> (Value, bool) {
@@ -165,6 +193,21 @@ async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) 
             let answered = case.answered.map(|event| event.to_string());
             shown(plugin.compose(binding, attempt, message, answered).await, |letter| shown_letter(&letter))
         }
+        case::Call::Deliver => {
+            let items = case.items.into_iter().map(|one| item(one, attempt)).collect();
+            shown(plugin.deliver(binding, items).await, |answers| answers.into_iter().map(shown_answer).collect())
+        }
+        case::Call::Find => {
+            let person = person(case.person.expect("[person]"));
+            shown(plugin.find(binding, person, case.known).await, |found| json!(found))
+        }
+        case::Call::Report => {
+            let request = request(case.request.expect("[request]"), &case.secrets, binding);
+            shown(plugin.report(binding, request).await, |report| {
+                let outcome = Outcome { reply: report.reply, happenings: Vec::new(), files: Vec::new() };
+                json!({"reply": shown_outcome(&outcome)["reply"], "changes": report.changes})
+            })
+        }
     }
 }
 
@@ -176,6 +219,35 @@ fn shown<T>(called: Called<T>, show: impl FnOnce(T) -> Value) -> (Value, bool) {
         Err(Failure::Busy) => json!({ "busy": true }),
     };
     (value, called.authentic)
+}
+
+fn shown_answer(answer: Result<Taken, Fault>) -> Value {
+    match answer {
+        Ok(taken) => json!({ "taken": taken }),
+        Err(fault) => json!({ "fault": fault }),
+    }
+}
+
+fn item(case: case::Item, attempt: u32) -> Item {
+    let interaction = json!({
+        "specversion": "1.0",
+        "id": case.id,
+        "type": format!("omnigate.{}", case.kind),
+        "data": case.data,
+    });
+    let case::Known { contact, conversation, activity, about } = case.known;
+    Item {
+        interaction: interaction.to_string(),
+        person: case.person.map(person),
+        known: Notes { contact, conversation, activity, about },
+        attempt,
+        uncertain: case.uncertain,
+        files: BTreeMap::new(),
+    }
+}
+
+fn person(case: case::Person) -> Person {
+    Person { id: case.id.parse().unwrap(), name: case.name, identities: case.identities }
 }
 
 fn shown_outcome(outcome: &Outcome) -> Value {

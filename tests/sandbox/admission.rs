@@ -27,6 +27,7 @@ fn refusal(plugins: &Plugins, bytes: &[u8]) -> String {
 }
 
 const REBUILD: &str = "rebuild it with an SDK for channel@1";
+const OFFERED: &str = "this gateway offers channel@1 and connector@1: rebuild it with an SDK for what is offered";
 
 #[tokio::test]
 async fn each_refusal_names_the_plugin_the_rule_and_the_way_out() {
@@ -34,7 +35,7 @@ async fn each_refusal_names_the_plugin_the_rule_and_the_way_out() {
     let plugins = bench::plugins(&bench.limits, tools());
     let cases = [
         (rebuilt(&[("channel@1\"", "channel@9\"")]),
-         "plugin hostile wants contract channel@9, and this gateway offers channel@1 and processor@1: rebuild it with an SDK for what is offered, or run a gateway that offers channel@9".to_owned()),
+         format!("plugin hostile wants contract channel@9, and {OFFERED}, or run a gateway that offers channel@9")),
         (rebuilt(&[("omnigate:host/clock@1.0.0", "wasi:clocks/wallclk@0.2.3")]),
          "plugin hostile imports wasi:clocks/wallclk@0.2.3, which this gateway does not offer: plugins run without WASI; build for wasm32-unknown-unknown, or stub WASI with your toolchain's option".into()),
         (rebuilt(&[("omnigate:host/clock@1.0.0", "omnigate:disk/files@1.0.0")]),

@@ -153,7 +153,7 @@ async fn services(home: &Path, config: &Config, hub: Arc<Hub>) -> GatewayService
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&home.join("data")).unwrap());
     let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
     let url = "https://gate.example".parse().unwrap();
-    let media = Media::open(store.clone(), home, &url, config.media.clone(), config.store.retention).await.unwrap();
+    let media = Media::open(store.clone(), home, &url, config.media.clone(), config.retention()).await.unwrap();
     let tokens = Arc::new(Tokens::new(Arc::new(Egress::new()), store.clone()));
     GatewayServices::new(store, hub, directory, Arc::new(media), tokens, &config.plugins.limits)
 }

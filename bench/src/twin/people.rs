@@ -37,7 +37,12 @@ impl Person {
     fn new(identities: &[Identity], channel: &str) -> Self {
         let name = identities.iter().find_map(|identity| identity.name.clone());
         Self {
-            contact: ContactRef { id: Uuid::now_v7(), name, identities: identities.to_vec() },
+            contact: ContactRef {
+                id: Uuid::now_v7(),
+                name,
+                identities: identities.to_vec(),
+                attributes: Default::default(),
+            },
             conversation: ConversationRef {
                 id: Uuid::now_v7(),
                 new: true,

@@ -132,7 +132,9 @@ impl<'a> Drafting<'a> {
     /// Written in the provider's own app; what we sent ourselves and is only echoed, is in the log already.
     async fn echo(&mut self, message: &Inbound, told: &Told<'_>) -> Drafted {
         let channel = self.scene.channel;
-        if self.accept.store.get(&external_key(&channel.name, &message.id)).await?.is_some() {
+        if self.accept.store.get(&external_key(&channel.name, &message.id)).await?.is_some()
+            || self.accept.was_erased(&channel.name, &message.id).await?
+        {
             return Ok(());
         }
         let Some(person) = message.recipients.first() else { return Ok(()) };
@@ -255,7 +257,7 @@ impl<'a> Drafting<'a> {
 
     async fn push_message(&mut self, kind: Kind, mut data: Interaction, message: &Inbound, told: &Told<'_>) -> Drafted {
         data.to.clone_from(&message.recipients);
-        data.external_ids = vec![message.id.clone()];
+        data.external_ids = std::iter::once(&message.id).chain(&message.known_as).cloned().collect();
         data.metadata.clone_from(&message.metadata);
         data.tags.clone_from(&message.tags);
         if let Some(what) = &message.automatic {
@@ -288,7 +290,7 @@ impl<'a> Drafting<'a> {
         if message.known_as.is_empty() {
             return;
         }
-        let expires = self.scene.now.plus(self.accept.retention);
+        let expires = self.scene.now.plus(self.accept.retention.of(&self.scene.channel.name));
         for name in std::iter::once(&message.id).chain(&message.known_as) {
             self.names.insert(name.clone(), id);
             let write = Write::put(name_key(&self.scene.channel.name, name), id_value(id));

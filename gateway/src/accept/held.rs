@@ -168,6 +168,11 @@ impl Accept {
         }
     }
 
+    /// Held messages were removed by somebody else: they are counted anew.
+    pub fn recount_held(&self) {
+        self.held.lock().clear();
+    }
+
     /// Gives a held message up.
     ///
     /// # Errors

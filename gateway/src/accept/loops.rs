@@ -11,6 +11,9 @@ use super::submit::{Submission, SubmitError};
 use crate::interaction::{AuthorKind, Event, Kind, Time};
 use crate::store::{Filter, Key, Order, Record, Write};
 
+/// What keys of counts begin with: `loops/{channel}/{address}`.
+pub const LOOPS: &str = "loops";
+
 const HOUR: Duration = Duration::from_secs(3600);
 /// Of a channel whose messages are mails, of which fewer are sent.
 const MAIL: &str = "email";
@@ -49,7 +52,7 @@ impl Accept {
             MAIL => (self.loops.bot_mails_per_hour, "loops.bot_mails_per_hour"),
             _ => (self.loops.bot_messages_per_hour, "loops.bot_messages_per_hour"),
         };
-        let key = Key::of(&["loops", &submission.way.channel.name, &submission.way.to.address()]);
+        let key = Key::of(&[LOOPS, &submission.way.channel.name, &submission.way.to.address()]);
         let read = self.store.get(&key).await?;
         let known = read.as_ref().and_then(|entry| serde_json::from_slice::<Vec<i64>>(&entry.value).ok());
         let mut times: Vec<i64> = known.unwrap_or_default();

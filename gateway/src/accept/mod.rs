@@ -4,6 +4,7 @@
 
 mod drafting;
 mod envelope;
+mod erased;
 mod fallback;
 mod happened;
 mod held;
@@ -23,10 +24,13 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use envelope::{Trace, channel_lane};
+pub use erased::Parting;
 pub use happened::{Accepted, Told};
 pub use held::{Held, Retried};
+pub use loops::LOOPS;
 pub use messages::{MessageState, Step};
 pub use people::{PeopleError, Whom};
+pub use replies::owed_replies;
 pub use status::Report;
 pub use submit::{Addressed, Chosen, Idempotency, Submission, SubmitError, Submitted, target};
 pub use ways::{Fallback, Way};
@@ -36,7 +40,7 @@ use crate::config::Loops;
 use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::processors::Processors;
-use crate::store::{Store, StoreError};
+use crate::store::{Retention, Store, StoreError};
 
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
@@ -48,7 +52,7 @@ pub struct Accept {
     consents: Arc<Consents>,
     media: Arc<Media>,
     schema_url: String,
-    retention: std::time::Duration,
+    retention: Retention,
     loops: Loops,
     processors: Arc<Processors>,
     /// Messages held for one channel, at most.
@@ -64,7 +68,7 @@ impl Accept {
         consents: Arc<Consents>,
         media: Arc<Media>,
         public_url: &str,
-        retention: std::time::Duration,
+        retention: Retention,
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };

@@ -19,6 +19,11 @@ const PAGE: usize = 100;
 /// Answers of before a crash that are older than this are of no use any more.
 const LATE: Duration = Duration::from_secs(3600);
 
+/// The prefix of the answers that processors owe.
+pub fn owed_replies() -> String {
+    Key::prefix(&["reply", "owed"])
+}
+
 /// An answer that is owed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Reply {
@@ -79,7 +84,7 @@ impl Reply {
     }
 
     fn last_key(&self, conversation: Uuid) -> Key {
-        Key::of(&["reply", "last", &self.processor, &conversation.to_string()])
+        Key::of(&["reply", "last", &conversation.to_string(), &self.processor])
     }
 
     fn last_write(&self, conversation: Uuid, read: Option<&crate::store::Entry>, message: Uuid, done: bool) -> Write {
@@ -99,7 +104,7 @@ impl Accept {
     /// As the store.
     pub async fn answer_owed(&self) -> Result<(), StoreError> {
         loop {
-            let owed = self.store.scan(&Key::prefix(&["reply", "owed"]), None, PAGE).await?;
+            let owed = self.store.scan(&owed_replies(), None, PAGE).await?;
             for (key, entry) in &owed {
                 match serde_json::from_slice::<Reply>(&entry.value) {
                     Ok(reply) => self.answer(&reply).await?,
@@ -110,6 +115,16 @@ impl Accept {
                 return Ok(());
             }
         }
+    }
+
+    /// Where the last answers in a conversation are noted.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn replies_in(&self, conversation: Uuid) -> Result<Vec<Key>, StoreError> {
+        let prefix = Key::prefix(&["reply", "last", &conversation.to_string()]);
+        let noted = self.store.scan(&prefix, None, PAGE).await?;
+        Ok(noted.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Whoever brought the message is not told if that fails: the message is in the log, and the answer stays owed.
@@ -231,8 +246,8 @@ mod tests {
 
     async fn started(store: &Arc<dyn Store>, directory: &Path) -> Accept {
         let config = Config::parse("", directory, &|_| None).unwrap().config;
-        let (url, retention) = ("http://gw.example".parse().unwrap(), config.store.retention);
-        let media = Media::open(store.clone(), directory, &url, config.media, retention).await.unwrap();
+        let (url, retention) = ("http://gw.example".parse().unwrap(), config.retention());
+        let media = Media::open(store.clone(), directory, &url, config.media, retention.clone()).await.unwrap();
         let people = Arc::new(Directory::new(store.clone(), config.conversations));
         let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
         Accept::new(store.clone(), people, consents, Arc::new(media), "http://gw.example", retention)

@@ -93,7 +93,7 @@ impl Accept {
             batch.writes.push(self.external_write(channel, external, id));
         }
         let names = report.names.iter().map(|name| Write::put(name_key(channel, name), id_value(id)));
-        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention))));
+        batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention.of(channel)))));
         way.loss = report.loss.clone().unwrap_or(std::mem::take(&mut way.loss));
         if !report.change.status.is_failure() {
             state.revive(index);
@@ -149,6 +149,10 @@ impl Accept {
         let change =
             StatusChange { status: report.status, at: report.at.unwrap_or(now), reason: report.reason.clone() };
         let Some(id) = self.message_of_report(&channel.name, report).await? else {
+            let external = report.external_id.as_deref().unwrap_or_default();
+            if self.was_erased(&channel.name, external).await? {
+                return Ok(false);
+            }
             return self.unmatched(channel, report, &change, trace, now).await;
         };
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
@@ -241,11 +245,19 @@ impl Accept {
 
     pub(super) fn state_write(&self, state: &MessageState, read: Option<&crate::store::Entry>) -> Write {
         let value = serde_json::to_vec(state).unwrap_or_else(|error| unreachable!("states have string keys: {error}"));
-        Write::over(MessageState::key(state.id), read, Bytes::from(value)).expiring(Time::now().plus(self.retention))
+        Write::over(MessageState::key(state.id), read, Bytes::from(value)).expiring(self.end_of(state))
     }
 
     fn external_write(&self, channel: &str, external_id: &str, id: Uuid) -> Write {
-        Write::put(external_key(channel, external_id), id_value(id)).expiring(Time::now().plus(self.retention))
+        let end = Time::now().plus(self.retention.of(channel));
+        Write::put(external_key(channel, external_id), id_value(id)).expiring(end)
+    }
+
+    /// What became of a message goes with the message itself.
+    fn end_of(&self, state: &MessageState) -> Time {
+        let submitted = state.ways.first().map_or_else(Time::now, |way| way.began_at);
+        let channels = state.ways.iter().map(|way| self.retention.of(&way.channel.name));
+        submitted.plus(channels.max().unwrap_or(self.retention.rest))
     }
 }
 

@@ -184,11 +184,21 @@ impl Accept {
         let people = writes.len();
         writes.extend(counted);
         writes.push(self.state_write(&state, None));
+        writes.extend(self.file_writes(&submission.message, &state).await?);
         writes.extend(due_write(&state));
         writes.extend(submission.idempotency.as_ref().map(|idempotency| idempotency.write(&answer, now)));
         let committed = self.store.commit(Batch { events, writes, ..Batch::default() }).await?;
         session.committed(&committed.versions[..people]);
         Ok(answer)
+    }
+
+    /// Files go with the last message that speaks of them.
+    async fn file_writes(&self, message: &Message, state: &MessageState) -> Result<Vec<Write>, StoreError> {
+        let mut writes = Vec::new();
+        for id in self.media.ids_of(message).into_iter().collect::<std::collections::BTreeSet<_>>() {
+            writes.extend(self.media.sending(id, state.contact, &state.way().channel.name).await?);
+        }
+        Ok(writes)
     }
 
     fn submitted_event(

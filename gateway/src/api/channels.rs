@@ -61,7 +61,7 @@ fn shown(api: &Api, channel: &Channel) -> Shown {
     }
 }
 
-fn version(plugin: &Plugin) -> Value {
+pub(super) fn version(plugin: &Plugin) -> Value {
     let manifest = plugin.manifest();
     json!({ "id": manifest.id, "version": manifest.version, "digest": plugin.digest() })
 }

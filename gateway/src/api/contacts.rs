@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Api;
@@ -14,7 +15,7 @@ use crate::store::StoreError;
 
 /// A contact as callers see it.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     id: Uuid,
     /// Where the contact was asked for by an id that it had before it was joined: the id that it has now.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +30,9 @@ struct Shown {
     /// What joined them, in order of time.
     links: Vec<Link>,
     suggestions: Vec<Suggested>,
+    /// What connectors know of the person, by connector.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    attributes: Map<String, Value>,
 }
 
 /// A claim, and whose address it is now.
@@ -82,6 +86,14 @@ pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -
 
 /// The contact behind an id, whether that is its own or one that it had before it was joined.
 pub(super) async fn answer(api: &Api, id: Uuid) -> Answer {
+    ok(shown(api, id).await?)
+}
+
+/// A contact as callers see it.
+///
+/// # Errors
+/// 404 if there is none.
+pub(super) async fn shown(api: &Api, id: Uuid) -> Result<Shown, Problem> {
     let known = find_known(api, id).await?;
     let mut suggestions = Vec::new();
     for suggestion in known.members().flat_map(|member| member.suggestions.iter()) {
@@ -91,7 +103,8 @@ pub(super) async fn answer(api: &Api, id: Uuid) -> Answer {
     let mut links: Vec<Link> = known.members().flat_map(|member| member.links.iter().cloned()).collect();
     links.sort_by_key(|link| (link.at, link.id));
     let contact = known.contact.clone();
-    ok(Shown {
+    let attributes = api.edge.memory.all_attributes(&api.edge.connectors, contact.id).await?;
+    Ok(Shown {
         id: contact.id,
         merged_into: Some(contact.id).filter(|now| *now != id),
         contact_ids: contact.members,
@@ -101,6 +114,7 @@ pub(super) async fn answer(api: &Api, id: Uuid) -> Answer {
         created_at: contact.created_at,
         links,
         suggestions,
+        attributes,
     })
 }
 

@@ -21,7 +21,7 @@ const NO_REASON: &str = "asked for";
 
 /// A conversation as callers see it.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     id: Uuid,
     contact_id: Uuid,
     /// In order of first use.
@@ -39,9 +39,13 @@ pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -
 }
 
 async fn answer(api: &Api, conversation: Conversation) -> Answer {
+    ok(shown(api, conversation).await?)
+}
+
+pub(super) async fn shown(api: &Api, conversation: Conversation) -> Result<Shown, Problem> {
     let Conversation { id, contact, channels, opened_at, closed_at, control } = conversation;
     let contact_id = contacts::leader(api, contact).await?;
-    ok(Shown { id, contact_id, channels, opened_at, closed_at, control })
+    Ok(Shown { id, contact_id, channels, opened_at, closed_at, control })
 }
 
 /// One conversation.

@@ -15,7 +15,7 @@ use super::input::NoParams;
 
 const INTERACTION: &str = include_str!("openapi/interaction-1.json");
 const BASE: &str = include_str!("openapi/base.json");
-const RESOURCES: [&str; 10] = [
+const RESOURCES: [&str; 11] = [
     include_str!("openapi/messages.json"),
     include_str!("openapi/interactions.json"),
     include_str!("openapi/contacts.json"),
@@ -24,6 +24,7 @@ const RESOURCES: [&str; 10] = [
     include_str!("openapi/media.json"),
     include_str!("openapi/channels.json"),
     include_str!("openapi/backends.json"),
+    include_str!("openapi/connectors.json"),
     include_str!("openapi/dead_letters.json"),
     include_str!("openapi/operations.json"),
 ];

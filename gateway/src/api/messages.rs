@@ -128,7 +128,7 @@ impl From<SubmitError> for Problem {
 
 /// A message as callers see it.
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     id: Uuid,
     /// Of the way that counts.
     channel: String,

@@ -12,10 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Api;
 use super::answer::Answer;
-use super::channels::figures;
 use super::input::NoParams;
+use super::{Api, channels, connectors};
 use crate::channels::{Channel, ChannelState};
 use crate::deliver::{Status, SubscriberState};
 use crate::edge::Problem;
@@ -41,7 +40,8 @@ fn unwritable(error: std::fmt::Error) -> Problem {
 /// The figures of this moment: they are kept where they arise, and gathered when somebody asks.
 fn snapshot(api: &Api, stats: &Stats) -> Registry {
     let mut registry = Registry::with_prefix("omnigate");
-    channels(&mut registry, api);
+    of_channels(&mut registry, api);
+    of_connectors(&mut registry, api);
     processors(&mut registry, &api.processors);
     subscribers(&mut registry, &api.deliveries.states());
     store(&mut registry, stats);
@@ -51,14 +51,14 @@ fn snapshot(api: &Api, stats: &Stats) -> Registry {
     registry
 }
 
-fn channels(registry: &mut Registry, api: &Api) {
+fn of_channels(registry: &mut Registry, api: &Api) {
     let happened = counters(registry, "channel_events", "What happened on a channel since start, by what it was");
     let states = gauges(registry, "channel_state", "1 for the state that a channel is in");
     let sockets = gauges(registry, "channel_sockets", "Open sockets");
     let waiting = gauges(registry, "channel_mails_waiting", "Mails in a mailbox that are not taken yet");
     for channel in api.edge.channels.iter() {
         let of = |label, value: &str| vec![("channel", channel.name.clone()), (label, value.to_owned())];
-        for (name, value) in figures(&channel.counters) {
+        for (name, value) in channels::figures(&channel.counters) {
             happened.get_or_create(&of("event", name)).inc_by(value);
         }
         for state in STATES {
@@ -86,6 +86,21 @@ const STATES: [ChannelState; 4] =
 
 fn is_in(channel: &Channel, state: ChannelState) -> bool {
     channel.state().state == state
+}
+
+fn of_connectors(registry: &mut Registry, api: &Api) {
+    let happened = counters(registry, "connector_events", "What happened on a connector since start, by what it was");
+    let states = gauges(registry, "connector_state", "1 for the state that a connector is in");
+    for connector in api.edge.connectors.iter() {
+        let of = |label, value: &str| vec![("connector", connector.name.clone()), (label, value.to_owned())];
+        for (name, value) in connectors::figures(&connector.counters) {
+            happened.get_or_create(&of("event", name)).inc_by(value);
+        }
+        for state in STATES {
+            let is_in = connector.state().state == state;
+            states.get_or_create(&of("state", state.as_str())).set(i64::from(is_in));
+        }
+    }
 }
 
 fn subscribers(registry: &mut Registry, states: &[SubscriberState]) {

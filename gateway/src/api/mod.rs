@@ -8,12 +8,15 @@ mod auth;
 mod backends;
 mod channels;
 mod choice;
+mod connectors;
 mod consent;
 mod contacts;
 mod conversations;
 mod dead_letters;
 mod documents;
+mod erasure;
 mod events;
+mod export;
 mod health;
 mod input;
 mod interactions;
@@ -45,6 +48,7 @@ use crate::customer::{Consents, Directory};
 use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
 use crate::outbound::Permits;
+use crate::privacy::Eraser;
 use crate::processors::Processors;
 use crate::store::Store;
 
@@ -64,6 +68,7 @@ pub struct Api {
     pub controllers: Vec<String>,
     /// Cancelled at a shutdown: live events end then.
     pub stop: CancellationToken,
+    pub eraser: Arc<Eraser>,
 }
 
 type Routes = Router<Arc<Api>>;
@@ -104,12 +109,15 @@ fn for_messages() -> Routes {
         .route("/v1/media", post(media::upload))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{name}", get(channels::show))
+        .route("/v1/connectors", get(connectors::list))
+        .route("/v1/connectors/{name}", get(connectors::show))
 }
 
 fn for_contacts() -> Routes {
     Router::new()
         .route("/v1/contacts", get(contacts::find))
-        .route("/v1/contacts/{id}", get(contacts::show))
+        .route("/v1/contacts/{id}", get(contacts::show).delete(erasure::erase))
+        .route("/v1/contacts/{id}/export", get(export::export))
         .route("/v1/contacts/{id}/timeline", get(timeline::show))
         .route("/v1/contacts/{id}/link", post(links::link))
         .route("/v1/contacts/{id}/unlink", post(links::unlink))
@@ -130,6 +138,7 @@ fn for_admins() -> Routes {
         .route("/v1/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/v1/backends", get(backends::list))
         .route("/v1/backends/{name}/resume", post(backends::resume))
+        .route("/v1/connectors/{name}/resume", post(connectors::resume))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

@@ -22,8 +22,7 @@ use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::ChannelRef;
 use crate::mail;
 use crate::plugin::{self, Binding, Capabilities, Plugin, Plugins};
-use state::StateCell;
-pub(crate) use state::{count, count_by};
+pub(crate) use state::{StateCell, count, count_by};
 
 /// One configured account of an adapter.
 pub struct Channel {

@@ -50,7 +50,7 @@ pub enum Leg {
 }
 
 /// The worse of both halves is how the channel is.
-pub(super) struct StateCell(Mutex<Legs>);
+pub(crate) struct StateCell(Mutex<Legs>);
 
 struct Legs {
     sending: StateInfo,
@@ -85,11 +85,11 @@ impl Default for StateCell {
 }
 
 impl StateCell {
-    pub(super) fn get(&self) -> StateInfo {
+    pub(crate) fn get(&self) -> StateInfo {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).worse().clone()
     }
 
-    pub(super) fn set(&self, leg: Leg, state: ChannelState, why: Option<String>) -> bool {
+    pub(crate) fn set(&self, leg: Leg, state: ChannelState, why: Option<String>) -> bool {
         let mut legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = legs.worse().state;
         let info = legs.of(leg);

@@ -28,7 +28,7 @@ pub(super) async fn check(path: &Path, explain: Option<&Path>) -> anyhow::Result
         }
     };
     let (plugins, refused) = load_plugins(&loaded.config).await?;
-    let Checked { problems: mut more, mut warnings } = check_channels(&loaded, &plugins);
+    let Checked { problems: mut more, mut warnings } = check_accounts(&loaded, &plugins);
     let of_processors = check_processors(&loaded, &plugins).await;
     more.extend(of_processors.problems);
     warnings.extend(of_processors.warnings);
@@ -64,20 +64,29 @@ fn explained(config: &Config, file: &Path) -> anyhow::Result<String> {
     Ok(Routes::new(&config.routes).explain(&facts).to_string())
 }
 
-/// Each channel against its plugin, with the lines of the file.
-fn check_channels(loaded: &Loaded, plugins: &Plugins) -> Checked {
+/// Each channel and each connector against its plugin, with the lines of the file.
+fn check_accounts(loaded: &Loaded, plugins: &Plugins) -> Checked {
     let mut all = Checked::default();
+    let mut add = |checked: Checked| {
+        all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
+        all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
+    };
+    let missing = |problem| Checked { problems: vec![problem], warnings: Vec::new() };
     for (name, channel) in &loaded.config.channels {
-        let checked = match plugins.get(&channel.adapter) {
+        add(match plugins.get(&channel.adapter) {
             Some(plugin) => {
                 let mut checked = plugin::check(name, channel, plugin.manifest());
                 checked.problems.extend(mail::check(name, channel, plugin.manifest()));
                 checked
             }
-            None => Checked { problems: vec![plugin::missing(name, &channel.adapter, plugins)], warnings: Vec::new() },
-        };
-        all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
-        all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
+            None => missing(plugin::missing(name, &channel.adapter, plugins)),
+        });
+    }
+    for (name, connector) in &loaded.config.connectors {
+        add(match plugins.get(&connector.plugin) {
+            Some(plugin) => plugin::check_connector(name, connector, plugin.manifest()),
+            None => missing(plugin::missing_connector(name, &connector.plugin, plugins)),
+        });
     }
     all
 }
@@ -120,7 +129,11 @@ fn told(refused: &Refused) -> String {
 fn summary(loaded: &Loaded, plugins: &Plugins) -> String {
     let config = &loaded.config;
     let (channels, backends) = (config.channels.len(), config.backends.len());
-    format!("{channels} channels, {backends} backends, plugins: {}", plugins.ids().join(", "))
+    let connectors = match config.connectors.len() {
+        0 => String::new(),
+        count => format!("{count} connectors, "),
+    };
+    format!("{channels} channels, {backends} backends, {connectors}plugins: {}", plugins.ids().join(", "))
 }
 
 fn conclude(problems: usize, warnings: usize) -> ExitCode {

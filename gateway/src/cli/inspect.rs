@@ -44,9 +44,13 @@ fn described(plugin: &Plugin) -> Result<String, std::fmt::Error> {
     writeln!(text, "{} {}  {}", manifest.id, manifest.version, manifest.name)?;
     writeln!(text, "  {}\n", manifest.description)?;
     writeln!(text, "contract   {}", manifest.contract)?;
-    if manifest.kind() == Some(Contract::Channel) {
-        writeln!(text, "medium     {}", manifest.medium)?;
-        writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
+    match manifest.kind() {
+        Some(Contract::Channel) => {
+            writeln!(text, "medium     {}", manifest.medium)?;
+            writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
+        }
+        Some(Contract::Connector) => writeln!(text, "wants      {}", listed(&manifest.interactions))?,
+        Some(Contract::Processor) | None => {}
     }
     writeln!(text, "size       {} KiB, sha256 {}", plugin.bytes().div_ceil(1024), plugin.digest())?;
     writeln!(text, "hosts      {}", listed(&manifest.hosts))?;

@@ -4,6 +4,7 @@
 //! range. The reader notes every problem instead of stopping at the first, and refuses the keys nobody asked for.
 
 mod addresses;
+mod connectors;
 mod credentials;
 mod file;
 mod hosts;

@@ -17,6 +17,11 @@ pub(super) fn slot(text: &str) -> Result<String, String> {
         .ok_or_else(|| "must be the name of a slot: 1 to 64 of a-z, 0-9 and _".into())
 }
 
+/// Names of attributes and identity schemes.
+pub(super) fn field(text: &str) -> Result<String, String> {
+    slot(text).map_err(|_| "must be 1 to 64 of a-z, 0-9 and _".into())
+}
+
 fn is_short(text: &str, allowed: fn(u8) -> bool) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }

@@ -13,14 +13,15 @@ use super::read::Section;
 use super::units::show_duration;
 use super::{
     ApiKey, Backend, Channel, Config, Consent, Conversations, Delivery, Engine, Grants, Grouping, Limits, Loops, Mail,
-    Marketing, Media, OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, credentials, names, processors,
-    routes,
+    Marketing, Media, OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, connectors, credentials, names,
+    processors, routes,
 };
 use crate::interaction::Country;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
 
 /// Pauses between the attempts of a delivery, in seconds: 5s, 30s, 2m, 10m, 30m, 2h, 6h, 12h, 24h.
 const RETRIES: [u64; 9] = [5, 30, 120, 600, 1800, 7200, 21_600, 43_200, 86_400];
@@ -30,8 +31,9 @@ const HISTORY_MAX: u64 = 100;
 
 /// The whole document.
 pub(super) fn config(root: &Section<'_>) -> Config {
-    root.refuse("connectors", "connectors are not in this version: remove the section; a backend can write to a CRM");
     let store = root.table("store", store);
+    let delivery = root.table("delivery", |section| delivery(section, store.retention));
+    let rules = Keeping { retention: store.retention, retries: delivery.retries.iter().sum() };
     let backends = root.named("backends", names::name, backend);
     let known = Backends { typed: root.names_below("backends"), read: &backends };
     let conversations = root.table("conversations", |section| conversations(section, &known));
@@ -44,12 +46,13 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         media: root.table("media", media),
         mail: root.table("mail", mail),
         loops: root.table("loops", loops),
-        delivery: root.table("delivery", |section| delivery(section, store.retention)),
         api_keys,
         backends,
-        channels: root.named("channels", names::name, channel),
+        channels: root.named("channels", names::name, |section| channel(section, &rules)),
+        connectors: root.named("connectors", names::name, connectors::connector),
         processors: processors::processors(root),
         routes: routes::routes(root),
+        delivery,
         store,
     }
 }
@@ -109,6 +112,7 @@ fn store(section: &Section<'_>) -> StoreConfig {
         engine: section.text("engine", engine).unwrap_or(Engine::Sqlite),
         path: path(section, "path", "data"),
         retention: section.duration("retention", days(90), days(7)..=days(3650)),
+        scrub_bytes_max: section.size("scrub_bytes_max", 2 * GIB, 0..=TIB) as u64,
     }
 }
 
@@ -243,7 +247,13 @@ fn backend(section: &Section<'_>) -> Option<Backend> {
     Some(Backend { url: url?, secret: secret?, timeout, concurrency, history, receives, listen })
 }
 
-fn channel(section: &Section<'_>) -> Option<Channel> {
+/// What bounds how long a channel's interactions are kept.
+struct Keeping {
+    retention: Duration,
+    retries: Duration,
+}
+
+fn channel(section: &Section<'_>, rules: &Keeping) -> Option<Channel> {
     section.require(&[("adapter", "the id of a plugin, such as \"webchat\"")]);
     let adapter = section.text("adapter", names::name);
     let country = section.text("country", country);
@@ -255,11 +265,33 @@ fn channel(section: &Section<'_>) -> Option<Channel> {
     let on_uncertain = on_uncertain.unwrap_or(OnUncertain::Resend);
     let concurrency = section.count("concurrency", 8, 1..=1024);
     let keywords = section.table("consent", |section| section.optional_flag("keywords"));
-    Some(Channel { adapter: adapter?, country, settings, secrets, oauth, grants, on_uncertain, concurrency, keywords })
+    let retention = retention(section, rules);
+    Some(Channel {
+        adapter: adapter?,
+        country,
+        settings,
+        secrets,
+        oauth,
+        grants,
+        on_uncertain,
+        concurrency,
+        keywords,
+        retention,
+    })
 }
 
 fn country(text: &str) -> Result<Country, String> {
     Country::parse(text).ok_or_else(|| "must be a country of ISO 3166-1 in two capital letters, such as \"DE\"".into())
+}
+
+/// What still waits for a backend must not be removed under it.
+fn retention(section: &Section<'_>, rules: &Keeping) -> Duration {
+    let retention = section.duration("retention", rules.retention, hours(1)..=days(3650));
+    if retention <= rules.retries && retention != rules.retention {
+        let retries = show_duration(rules.retries);
+        section.problem("retention", &format!("must be longer than all delivery.retries together ({retries})"));
+    }
+    retention
 }
 
 pub(super) fn grants(section: &Section<'_>) -> Grants {

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{NamePattern, Secret};
 use crate::interaction::Country;
+use crate::store::Retention;
 
 /// The configuration, checked: no later code meets a value that breaks a rule.
 #[derive(Clone, Debug)]
@@ -25,10 +26,19 @@ pub struct Config {
     pub api_keys: BTreeMap<String, ApiKey>,
     pub backends: BTreeMap<String, Backend>,
     pub channels: BTreeMap<String, Channel>,
+    pub connectors: BTreeMap<String, Connector>,
     /// In the order in which messages pass them.
     pub processors: Vec<Processor>,
     /// The first that matches wins; none: everything goes to every backend.
     pub routes: Vec<Route>,
+}
+
+impl Config {
+    /// For how long interactions are kept.
+    pub fn retention(&self) -> Retention {
+        let channels = self.channels.iter().map(|(name, channel)| (name.clone(), channel.retention)).collect();
+        Retention { rest: self.store.retention, channels }
+    }
 }
 
 /// `[server]`
@@ -60,6 +70,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// `retention`: interactions older than this are removed; at least the 7 days during which duplicates are told. Default `90d`.
     pub retention: Duration,
+    /// `scrub_bytes_max`: after an erasure the database is written anew, unless it has more bytes. Default `2GiB`.
+    pub scrub_bytes_max: u64,
 }
 
 /// Store engines.
@@ -247,6 +259,8 @@ pub struct Channel {
     pub on_uncertain: OnUncertain,
     /// `concurrency`: sends at once. Default 8.
     pub concurrency: usize,
+    /// `retention`: interactions of this channel older than this are removed. Default: the store's.
+    pub retention: Duration,
     /// `consent.keywords`: whether words such as STOP count. Default: where the medium is `sms`.
     pub keywords: Option<bool>,
 }
@@ -263,6 +277,7 @@ impl Channel {
             grants: Grants::default(),
             on_uncertain: OnUncertain::Resend,
             concurrency: 8,
+            retention: Duration::from_secs(90 * 86_400),
             keywords: None,
         }
     }
@@ -292,7 +307,42 @@ pub enum OAuthGrant {
     ClientCredentials,
 }
 
-/// `grants` of a channel.
+/// `[connectors.NAME]`
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// `plugin`: manifest id of the plugin.
+    pub plugin: String,
+    /// `settings`: checked against the plugin's schema once it is loaded.
+    pub settings: Map<String, Value>,
+    /// `secrets`: by slot.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `secrets` that are tokens of OAuth 2: by slot.
+    pub oauth: BTreeMap<String, Arc<OAuth2>>,
+    /// `grants`
+    pub grants: Grants,
+    /// `fields`
+    pub fields: Fields,
+    /// `lookup_timeout`: how long after its reception the first event of a conversation waits for what the CRM knows of the
+    /// person, at most; 0 asks nobody. Default `2s`.
+    pub lookup_timeout: Duration,
+    /// `batch`: interactions handed over in one call, at most. Default 50.
+    pub batch: usize,
+    /// `concurrency`: such calls at once. Default 2.
+    pub concurrency: usize,
+    /// `requests_per_second`: to the CRM, evenly spread. Default 6.
+    pub requests_per_second: usize,
+}
+
+/// `fields` of a connector: what things are called in the CRM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// `read`: attributes that are brought back, by our names.
+    pub read: BTreeMap<String, String>,
+    /// `write`: `name`, or an identity scheme.
+    pub write: BTreeMap<String, String>,
+}
+
+/// `grants` of a channel or a connector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     /// `hosts`: `api.example.com`, `*.example.com`, or `127.0.0.1:9000`. Only an entry with a port allows a private or

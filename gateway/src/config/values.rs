@@ -1,5 +1,6 @@
 //! The values of a table by their kinds. A value that breaks its rule is noted and then treated as if it were not there.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -67,6 +68,18 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<Duration>> {
         let range = millis(*range.start())..=millis(*range.end());
         self.list(key, length, |element| self.measure(element, &DURATION, &range).map(Duration::from_millis))
+    }
+
+    /// Texts by name, each with its rule.
+    pub(super) fn words(
+        &self,
+        key: &'static str,
+        name_rule: fn(&str) -> Result<String, String>,
+        rule: fn(&str) -> Result<String, String>,
+    ) -> BTreeMap<String, String> {
+        self.document(key, None);
+        let entries = self.entries(key, name_rule).into_iter();
+        entries.filter_map(|(name, typed)| Some((name, self.text_of(&typed, rule)?))).collect()
     }
 
     /// True or false.

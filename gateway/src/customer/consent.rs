@@ -169,7 +169,7 @@ fn counting<'a>(decisions: impl Iterator<Item = &'a Decision>, channel: &str) ->
 
 impl Subject<'_> {
     /// Where it is kept.
-    fn key(&self) -> Key {
+    pub fn key(&self) -> Key {
         match self {
             Self::Address(identity) => Key::of(&["consent", "address", &identity.address()]),
             Self::Contact(id) => Key::of(&["consent", "contact", &id.to_string()]),

@@ -12,13 +12,18 @@ pub struct Preferences {
 }
 
 impl Preferences {
+    /// Where a member's are kept.
+    pub fn key(contact: Uuid) -> Key {
+        Key::of(&["preferences", &contact.to_string()])
+    }
+
     /// Those of a person, the first that are found under one of these ids.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn of(store: &dyn Store, contacts: &[Uuid]) -> Result<Self, StoreError> {
         for contact in contacts {
-            if let Some(entry) = store.get(&key(*contact)).await? {
+            if let Some(entry) = store.get(&Self::key(*contact)).await? {
                 let read = serde_json::from_slice(&entry.value);
                 return read.map_err(|error| StoreError::Corrupt(format!("preferences: {error}")));
             }
@@ -32,12 +37,11 @@ impl Preferences {
     /// As the store's commit.
     pub async fn keep(&self, store: &dyn Store, contact: Uuid) -> Result<(), StoreError> {
         let value = serde_json::to_vec(self).unwrap_or_else(|error| unreachable!("a list is JSON: {error}"));
-        let write =
-            if self.channels.is_empty() { Write::delete(key(contact)) } else { Write::put(key(contact), value) };
+        let write = if self.channels.is_empty() {
+            Write::delete(Self::key(contact))
+        } else {
+            Write::put(Self::key(contact), value)
+        };
         store.commit(Batch { writes: vec![write], ..Batch::default() }).await.map(drop)
     }
-}
-
-fn key(contact: Uuid) -> Key {
-    Key::of(&["preferences", &contact.to_string()])
 }

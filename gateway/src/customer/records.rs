@@ -81,7 +81,12 @@ impl Contact {
 
     /// What events tell of the person.
     pub fn to_ref(&self) -> ContactRef {
-        ContactRef { id: self.id, name: self.name.clone(), identities: self.identities.clone() }
+        ContactRef {
+            id: self.id,
+            name: self.name.clone(),
+            identities: self.identities.clone(),
+            attributes: serde_json::Map::new(),
+        }
     }
 
     /// Whether an address is this person's.

@@ -12,7 +12,7 @@ use super::schedule::retry_after;
 use super::target::{Attempt, Outcome, Scope, Target};
 use crate::channels::{Bound, Channels};
 use crate::egress::{Allowed, Egress, Error};
-use crate::interaction::{Event, Part};
+use crate::interaction::Event;
 use crate::media::{Media, MediaError, Source, State, WriteError};
 use crate::plugin::exchange::{Failure, FaultKind};
 use crate::store::Record;
@@ -41,7 +41,8 @@ enum Missed {
 impl Target for Fetcher {
     async fn deliver(&self, record: &Record, attempt: Attempt) -> Outcome {
         let mut missed = None;
-        for id in self.files_of(record) {
+        let event = serde_json::from_slice::<Event>(&record.body).ok();
+        for id in event.iter().flat_map(|event| self.media.ids_in(event)) {
             match self.fetch(record, id, attempt).await {
                 Ok(()) => {}
                 Err(Missed::Never { why }) => self.give_up(id, &why).await,
@@ -62,16 +63,6 @@ impl Target for Fetcher {
 }
 
 impl Fetcher {
-    fn files_of(&self, record: &Record) -> Vec<Uuid> {
-        let event = serde_json::from_slice::<Event>(&record.body).ok();
-        let parts = event.and_then(|event| event.data.message).map(|message| message.parts).unwrap_or_default();
-        let id = |part: &Part| match part {
-            Part::Media { url, .. } => self.media.links().id_in(url),
-            _ => None,
-        };
-        parts.iter().filter_map(id).collect()
-    }
-
     async fn fetch(&self, record: &Record, id: Uuid, attempt: Attempt) -> Result<(), Missed> {
         let entry = self.media.entry(id).await.map_err(|error| later(error.to_string()))?;
         let Some(entry) = entry else { return Ok(()) };

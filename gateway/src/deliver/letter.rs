@@ -1,4 +1,5 @@
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::channel::ChannelSender;
 use super::target::Attempt;
@@ -10,6 +11,11 @@ use crate::store::{Batch, Key, Record, StoreError, Write};
 
 /// Who got a letter in an earlier attempt, where others may get it later.
 type Taken = Vec<String>;
+
+/// Where it is kept who of a letter's recipients has it.
+pub fn letter_key(message: Uuid) -> Key {
+    Key::of(&["letter", &message.to_string()])
+}
 
 impl ChannelSender {
     /// Has the adapter write a letter and posts it.
@@ -28,7 +34,7 @@ impl ChannelSender {
             Ok(letter) => letter,
             Err(failure) => return Ok(Err(failure)),
         };
-        let key = Key::of(&["letter", &id.to_string()]);
+        let key = letter_key(id);
         let taken = self.taken(&key).await?;
         let missing: Vec<String> = letter.recipients.iter().filter(|to| !taken.contains(to)).cloned().collect();
         let posted = match post.send(&letter, &missing).await {

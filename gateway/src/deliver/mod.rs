@@ -3,9 +3,11 @@
 //! The decisions are made in a state machine without input and output (`lanes`, `outcomes`, `gate`, `window`); a task around
 //! it (`worker`) reads the log, calls the targets and writes progress down. How a target speaks is the target's business.
 
+mod attributed;
 mod backend;
 mod breaker;
 mod channel;
+mod connector;
 mod dead_letters;
 mod fetcher;
 mod gate;
@@ -13,6 +15,7 @@ mod handle;
 mod lane;
 mod lanes;
 mod letter;
+mod living;
 mod preparing;
 mod record_keeping;
 mod schedule;
@@ -27,11 +30,15 @@ mod tests;
 mod window;
 mod worker;
 
+pub use attributed::Attributed;
 pub use backend::{Backend, Render, Rendered};
 pub use channel::ChannelSender;
+pub use connector::{ConnectorSender, Handover};
 pub use dead_letters::{DeadKind, DeadLetter, DeadLetters, PAGE_MAX, RetryError};
 pub use fetcher::Fetcher;
 pub use handle::{ControlError, Deliveries, Handle, REPLAY_MAX};
+pub use letter::letter_key;
+pub use living::Living;
 pub use schedule::{PAUSE_MAX, retry_after};
 pub use signature::{InvalidSecret, Signer};
 pub use standing_in::Watch;

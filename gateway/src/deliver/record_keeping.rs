@@ -37,7 +37,8 @@ pub(super) fn settle(
     let store = Arc::clone(store);
     let announced = std::mem::take(&mut changes.announced);
     writes.extend(table_writes(subscriber, &mut changes));
-    let batch = Batch { events: Vec::new(), writes, progress: progress_writes(lease, subscriber, changes) };
+    let progress = progress_writes(lease, subscriber, changes);
+    let batch = Batch { writes, progress, ..Batch::default() };
     async move {
         patiently("write progress", || store.commit(batch.clone())).await?;
         Ok(Settled { announced, asked })

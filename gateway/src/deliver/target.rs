@@ -43,7 +43,8 @@ pub enum Outcome {
     GiveUp { why: String },
     /// Finished without success, and whoever must know of it knows: no dead letter.
     Discard { why: String },
-    /// Credentials are refused: nothing goes to this target until a probe with the same record succeeds.
+    /// Credentials are refused, or a limit lasts for hours: nothing goes to this target until a probe with the same record
+    /// succeeds.
     Hold { why: String },
     /// The target wants nothing any more, until an operator resumes it.
     Stop { why: String },

@@ -3,6 +3,7 @@
 //! Knows HTTP, and nothing of what a message means.
 
 mod body;
+mod connectors;
 mod files;
 mod problem;
 mod requests;
@@ -25,6 +26,7 @@ pub use server::{Listening, serve};
 use crate::accept::Accept;
 use crate::channels::{Channels, Hub, Quarantine};
 use crate::config;
+use crate::connectors::{Connectors, Memory};
 use crate::media::Media;
 
 /// What the edge works with.
@@ -32,13 +34,16 @@ pub struct Edge {
     pub rules: config::Server,
     pub public_url: Url,
     pub channels: Arc<Channels>,
+    pub connectors: Arc<Connectors>,
+    /// What connectors noted of people.
+    pub memory: Arc<Memory>,
     pub accept: Arc<Accept>,
     pub quarantine: Arc<Quarantine>,
     pub hub: Arc<Hub>,
     pub media: Arc<Media>,
 }
 
-/// Everything under `/chat`, and the addresses of files; what is under `/channels` needs no router.
+/// Everything under `/connectors` and `/chat`, and the addresses of files; what is under `/channels` needs no router.
 pub fn router(edge: Arc<Edge>) -> Router {
     // The widget is 70 kB of text, and a third of that when it is compressed.
     let pages = Router::new()
@@ -46,6 +51,8 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/chat/{channel}/{*rest}", any(requests::handle))
         .layer(CompressionLayer::new());
     Router::new()
+        .route("/connectors/{connector}", any(connectors::handle))
+        .route("/connectors/{connector}/{*rest}", any(connectors::handle))
         .route("/chat/{channel}/socket", get(sockets::upgrade))
         .merge(pages)
         .route("/v1/uploads/{id}", put(files::upload).options(files::preflight))

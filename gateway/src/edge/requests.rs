@@ -58,9 +58,9 @@ pub(super) async fn answer(edge: &Edge, name: &str, request: HttpRequest<Body>) 
 }
 
 /// A request that was read to its end.
-struct Incoming {
-    parts: Parts,
-    body: Bytes,
+pub(super) struct Incoming {
+    pub(super) parts: Parts,
+    pub(super) body: Bytes,
 }
 
 /// What became of a kept request that was tried again.
@@ -90,8 +90,8 @@ impl Edge {
         Ok(Incoming { parts, body })
     }
 
-    /// What the adapter gets, and quarantine keeps if it breaks on it.
-    fn request_of(&self, Incoming { parts, body }: &Incoming) -> Request {
+    /// What the plugin gets, and quarantine keeps if an adapter breaks on it.
+    pub(super) fn request_of(&self, Incoming { parts, body }: &Incoming) -> Request {
         let path = parts.uri.path();
         let below = path.splitn(4, '/').nth(3).map_or("/".to_owned(), |rest| format!("/{rest}"));
         let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -203,11 +203,11 @@ fn broken_reason(failure: &Failure) -> Option<String> {
     }
 }
 
-fn problem_of(failure: Failure) -> Problem {
+pub(super) fn problem_of(failure: Failure) -> Problem {
     match failure {
         Failure::Fault(fault) => problem_of_fault(fault),
-        Failure::Broken(Broken::WallLimit) => Problem::unavailable("the channel took too long", PAUSE),
-        Failure::Broken(_) => Problem::unavailable("the channel's plugin failed", PAUSE),
+        Failure::Broken(Broken::WallLimit) => Problem::unavailable("the plugin took too long", PAUSE),
+        Failure::Broken(_) => Problem::unavailable("the plugin failed", PAUSE),
         Failure::Busy => Problem::unavailable("the gateway has too much to do", Duration::from_secs(1)),
     }
 }
@@ -229,7 +229,7 @@ fn problem_of_fault(fault: Fault) -> Problem {
     }
 }
 
-fn response(reply: Reply) -> Response {
+pub(super) fn response(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();

@@ -41,11 +41,13 @@ pub enum Kind {
     ContactUnlinked,
     #[serde(rename = "omnigate.conversation.control")]
     ConversationControl,
+    #[serde(rename = "omnigate.contact.erased")]
+    ContactErased,
 }
 
 impl Kind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MessageReceived,
         Self::MessageSubmitted,
         Self::MessageEchoed,
@@ -63,6 +65,7 @@ impl Kind {
         Self::ChannelUnsupported,
         Self::ContactUnlinked,
         Self::ConversationControl,
+        Self::ContactErased,
     ];
 
     /// A stable small number for storage: never renumber.
@@ -95,6 +98,7 @@ impl Kind {
             Self::ChannelUnsupported => "channel.unsupported",
             Self::ContactUnlinked => "contact.unlinked",
             Self::ConversationControl => "conversation.control",
+            Self::ContactErased => "contact.erased",
         }
     }
 
@@ -205,6 +209,9 @@ pub struct ContactRef {
     pub id: Uuid,
     pub name: Option<String>,
     pub identities: Vec<Identity>,
+    /// What connectors know of the person, by connector: put in when an event is delivered, and never in the log.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub attributes: Map<String, Value>,
 }
 
 /// The conversation, as known at that moment.

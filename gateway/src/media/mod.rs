@@ -3,10 +3,11 @@
 //! A file is stored once, under its SHA-256; entries in the table point to it.
 
 mod entry;
+mod erasure;
 mod files;
 mod links;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +18,14 @@ use tokio::sync::Notify;
 use url::Url;
 use uuid::Uuid;
 
-pub use entry::{Announced, Entry, Source, State};
+pub use entry::{Announced, Entry, Sent, Source, State};
 pub use files::{Stored, WriteError};
 pub use links::Links;
 
 use crate::config;
 use crate::interaction::{Kind, MediaKind, Time};
 use crate::plugin::KeptFile;
-use crate::store::{Batch, Expect, Key, Record, Store, StoreError, Write};
+use crate::store::{Batch, Expect, Key, Record, Retention, Store, StoreError, Write};
 
 /// A file younger than this may belong to an entry that is just being written.
 const SWEEP_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -38,7 +39,7 @@ pub struct Media {
     files: Arc<files::Files>,
     links: Links,
     rules: config::Media,
-    retention: Duration,
+    retention: Retention,
     changed: Notify,
 }
 
@@ -65,7 +66,7 @@ impl Media {
         directory: &Path,
         public_url: &Url,
         rules: config::Media,
-        retention: Duration,
+        retention: Retention,
     ) -> anyhow::Result<Self> {
         let files = Arc::new(files::Files::open(&directory.join("media"))?);
         let links = Links::open(&*store, public_url, rules.url_lifetime).await?;
@@ -85,7 +86,7 @@ impl Media {
     /// An id and the write that announces the file: to be committed together with the event that speaks of it.
     pub fn announce(&self, announced: Announced) -> (Uuid, Write) {
         let id = Uuid::now_v7();
-        (id, self.write(id, &Entry { announced, state: State::Pending }, Expect::Absent))
+        (id, self.write(id, &Entry { announced, state: State::Pending, sent: Sent::default() }, Expect::Absent))
     }
 
     /// Announces a file right away.
@@ -120,7 +121,8 @@ impl Media {
             name,
             bytes: Some(bytes),
         };
-        let entry = Entry { announced, state: State::Stored(Stored { sha256, bytes, content_type }) };
+        let entry =
+            Entry { announced, state: State::Stored(Stored { sha256, bytes, content_type }), sent: Sent::default() };
         self.write(id, &entry, Expect::Absent)
     }
 
@@ -139,10 +141,27 @@ impl Media {
     /// # Errors
     /// If the store cannot be read.
     pub async fn entry(&self, id: Uuid) -> Result<Option<Entry>, StoreError> {
+        Ok(self.versioned(id).await?.map(|(entry, _)| entry))
+    }
+
+    async fn versioned(&self, id: Uuid) -> Result<Option<(Entry, u64)>, StoreError> {
         let Some(found) = self.store.get(&key(id)).await? else { return Ok(None) };
         let entry =
             serde_json::from_slice(&found.value).map_err(|error| StoreError::Corrupt(format!("media: {error}")))?;
-        Ok(Some(entry))
+        Ok(Some((entry, found.version)))
+    }
+
+    /// The write that keeps a file as long as a message that goes to a contact on this channel; `None` for a file that is not
+    /// there.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn sending(&self, id: Uuid, contact: Uuid, channel: &str) -> Result<Option<Write>, StoreError> {
+        let Some((mut entry, version)) = self.versioned(id).await? else { return Ok(None) };
+        entry.sent.add(contact);
+        let kept = self.retention.of(channel).max(self.kept_for(&entry));
+        let write = self.write(id, &entry, Expect::Version(version)).expiring(Time::now().plus(kept));
+        Ok(Some(write))
     }
 
     /// The same, waiting for a file that is on its way.
@@ -173,15 +192,22 @@ impl Media {
         content_type: Option<&str>,
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Entry, MediaError> {
-        let mut entry = self.entry(id).await?.ok_or(MediaError::NotFound)?;
+        let (mut entry, version) = self.versioned(id).await?.ok_or(MediaError::NotFound)?;
         if matches!(entry.state, State::Stored(_)) {
             return Err(MediaError::Stored);
         }
         let declared = content_type.or(entry.announced.content_type.as_deref());
         let stored = self.files.write(body, self.rules.bytes_max, declared, &self.rules.content_types).await?;
+        let sha256 = stored.sha256.clone();
         entry.state = State::Stored(stored);
-        self.settle(id, &entry).await?;
-        Ok(entry)
+        match self.settle(id, &entry, version).await {
+            // Whoever it belonged to was erased while it came.
+            Err(StoreError::Conflict(_)) if self.entry(id).await?.is_none() => {
+                self.unlink(&BTreeSet::from([sha256])).await?;
+                Err(MediaError::NotFound)
+            }
+            settled => settled.map(|()| entry).map_err(MediaError::from),
+        }
     }
 
     /// Notes that a file will not come.
@@ -189,9 +215,9 @@ impl Media {
     /// # Errors
     /// If the store does not take it.
     pub async fn give_up(&self, id: Uuid, why: &str) -> Result<(), StoreError> {
-        let Some(mut entry) = self.entry(id).await? else { return Ok(()) };
+        let Some((mut entry, version)) = self.versioned(id).await? else { return Ok(()) };
         entry.state = State::Failed { why: why.to_owned() };
-        self.settle(id, &entry).await
+        self.settle(id, &entry, version).await
     }
 
     /// The file's place on disk.
@@ -231,8 +257,8 @@ impl Media {
         if may_hold { self.links.sign_all(&record.body, Time::now()) } else { record.body.clone() }
     }
 
-    async fn settle(&self, id: Uuid, entry: &Entry) -> Result<(), StoreError> {
-        let writes = vec![self.write(id, entry, Expect::Anything)];
+    async fn settle(&self, id: Uuid, entry: &Entry, version: u64) -> Result<(), StoreError> {
+        let writes = vec![self.write(id, entry, Expect::Version(version))];
         self.store.commit(Batch { writes, ..Batch::default() }).await?;
         self.changed.notify_waiters();
         Ok(())
@@ -240,7 +266,12 @@ impl Media {
 
     fn write(&self, id: Uuid, entry: &Entry, expect: Expect) -> Write {
         let value = serde_json::to_vec(entry).unwrap_or_else(|error| unreachable!("entries have string keys: {error}"));
-        Write { key: key(id), value: Some(value.into()), expect, expires: Some(Time::now().plus(self.retention)) }
+        let expires = Some(Time::now().plus(self.kept_for(entry)));
+        Write { key: key(id), value: Some(value.into()), expect, expires }
+    }
+
+    fn kept_for(&self, entry: &Entry) -> Duration {
+        entry.announced.channel.as_deref().map_or(self.retention.rest, |channel| self.retention.of(channel))
     }
 }
 

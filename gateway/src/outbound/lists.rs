@@ -32,6 +32,9 @@ pub struct Typed {
 }
 
 impl OpenList {
+    /// Keys are `list/{channel}/{address}`.
+    pub const PREFIX: &str = "list";
+
     /// Of a message's options.
     pub fn of(message: Uuid, options: Vec<ChoiceOption>) -> Self {
         let typed = |ChoiceOption { id, title, .. }| Typed { id, title };
@@ -82,7 +85,7 @@ impl OpenList {
 }
 
 fn key(channel: &str, person: &Identity) -> Key {
-    Key::of(&["list", channel, &person.address()])
+    Key::of(&[OpenList::PREFIX, channel, &person.address()])
 }
 
 #[cfg(test)]

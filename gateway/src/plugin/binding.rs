@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::manifest::Contract;
+use super::pace::Pace;
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
+use crate::config::{Channel, Connector, Fields, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
 use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
@@ -21,20 +22,25 @@ const MAIL_MEMORY: usize = 256 << 20;
 const MAIL_OUTPUT: usize = 96 << 20;
 const MAIL_CPU: Duration = Duration::from_secs(5);
 
+/// A connector takes many interactions in one call: a few requests for each kind of thing that it writes.
+const CONNECTOR_REQUESTS: u32 = 64;
+const CONNECTOR_CPU: Duration = Duration::from_secs(2);
+/// Before a connector's name: its memory is apart from that of a channel with the same name.
+const CONNECTOR: &str = "connector:";
 /// Before a processor's name: its memory is apart from that of a channel with the same name.
 const PROCESSOR: &str = "processor:";
 
 /// Everything that a call may use, and nothing of any other channel.
 #[derive(Clone, Debug)]
 pub struct Binding {
-    /// Name of the channel; of a processor `processor:{name}`.
+    /// Name of the channel; of a connector `connector:{name}`, of a processor `processor:{name}`.
     pub channel: String,
     pub medium: String,
     /// Whose plan telephone numbers without a country's code follow.
     pub country: Option<Country>,
     /// JSON, defaults filled in.
     pub settings: String,
-    /// `{public_url}/channels/{name}`
+    /// `{public_url}/channels/{name}`, or the same of a connector.
     pub url: String,
     pub secrets: BTreeMap<String, Secret>,
     /// Secrets that are fetched when they are needed.
@@ -48,6 +54,10 @@ pub struct Binding {
     pub limits: Limits,
     /// Calls that this channel may have under way at once: the others are for other channels.
     pub(super) places: Arc<Semaphore>,
+    /// What a connector calls things in its CRM.
+    pub fields: Fields,
+    /// How fast requests may leave; `None`: at once.
+    pub(super) pace: Option<Arc<Pace>>,
     /// Stands still at this time, and entropy is all zeros: for reproducible cases, never in a running gateway.
     pub clock: Option<Time>,
 }
@@ -81,6 +91,33 @@ impl Binding {
         Self::of(name, String::new(), &processor.into(), manifest, limits.clone(), key)
     }
 
+    /// Binds a connector, whose configuration was checked, to its plugin.
+    pub fn of_connector(
+        name: &str,
+        connector: &Connector,
+        manifest: &Manifest,
+        public_url: &Url,
+        limits: &Limits,
+        key: Secret,
+    ) -> Self {
+        let limits = Limits {
+            http_requests: limits.http_requests.max(CONNECTOR_REQUESTS),
+            cpu: limits.cpu.max(CONNECTOR_CPU),
+            ..limits.clone()
+        };
+        let url = format!("{}/connectors/{name}", public_url.as_str().trim_end_matches('/'));
+        Self {
+            fields: connector.fields.clone(),
+            pace: Some(Arc::new(Pace::new(connector.requests_per_second))),
+            ..Self::of(format!("{CONNECTOR}{name}"), url, &connector.into(), manifest, limits, key)
+        }
+    }
+
+    /// Name of the connector.
+    pub(super) fn connector(&self) -> &str {
+        self.channel.strip_prefix(CONNECTOR).unwrap_or(&self.channel)
+    }
+
     fn of(
         channel: String,
         url: String,
@@ -102,6 +139,8 @@ impl Binding {
             channel_key: key,
             places: places(&limits),
             limits,
+            fields: Fields::default(),
+            pace: None,
             clock: None,
             settings: Value::Object(settings).to_string(),
         }
@@ -122,6 +161,8 @@ impl Binding {
             channel_key: Secret::new(""),
             limits: Limits { log_lines: 0, ..limits.clone() },
             places: places(limits),
+            fields: Fields::default(),
+            pace: None,
             clock: None,
         }
     }
@@ -160,6 +201,13 @@ impl<'a> From<&'a Channel> for Account<'a> {
     }
 }
 
+impl<'a> From<&'a Connector> for Account<'a> {
+    fn from(connector: &'a Connector) -> Self {
+        let (settings, secrets, oauth) = (&connector.settings, &connector.secrets, &connector.oauth);
+        Self { settings, secrets, oauth, hosts: &connector.grants.hosts }
+    }
+}
+
 impl<'a> From<&'a Processor> for Account<'a> {
     fn from(processor: &'a Processor) -> Self {
         let (settings, secrets, oauth) = (&processor.settings, &processor.secrets, &processor.oauth);
@@ -170,6 +218,11 @@ impl<'a> From<&'a Processor> for Account<'a> {
 /// What is wrong with a channel whose adapter is not there.
 pub fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
     missing_at(format!("channels.{channel}.adapter"), adapter, plugins)
+}
+
+/// What is wrong with a connector whose plugin is not there.
+pub fn missing_connector(connector: &str, plugin: &str, plugins: &Plugins) -> Problem {
+    missing_at(format!("connectors.{connector}.plugin"), plugin, plugins)
 }
 
 /// What is wrong with a processor whose plugin is not there.
@@ -188,6 +241,15 @@ pub fn check(name: &str, channel: &Channel, manifest: &Manifest) -> Checked {
     match misplaced(&format!("{path}.adapter"), Contract::Channel, manifest) {
         Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
         None => check_account(&path, &channel.into(), manifest),
+    }
+}
+
+/// The same for a connector.
+pub fn check_connector(name: &str, connector: &Connector, manifest: &Manifest) -> Checked {
+    let path = format!("connectors.{name}");
+    match misplaced(&format!("{path}.plugin"), Contract::Connector, manifest) {
+        Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
+        None => check_account(&path, &connector.into(), manifest),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use wasmparser::{Parser, Payload};
 
 use crate::config::{HostPattern, parse_duration, show_duration};
+use crate::interaction::Kind;
 
 /// Of what is shown in one line of a log.
 const LINE_MAX: usize = 128;
@@ -20,7 +21,7 @@ pub struct Manifest {
     /// The name by which the configuration calls it.
     pub id: String,
     pub version: String,
-    /// `channel@1` or `processor@1`
+    /// `channel@1`, `connector@1` or `processor@1`
     pub contract: String,
     pub name: String,
     #[serde(default)]
@@ -45,6 +46,13 @@ pub struct Manifest {
     pub identity_schemes: Vec<String>,
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// Of a connector: kinds of interactions that it wants, such as `message.received`.
+    #[serde(default)]
+    pub interactions: Vec<String>,
+    /// Of a connector: the same interaction handed over twice is there once. Else an attempt is written down before it
+    /// leaves, so that the connector learns of a crash.
+    #[serde(default)]
+    pub idempotent: bool,
     /// Of a processor: it takes out what must not be stored. Raw requests are then not kept beside what an adapter made of them.
     #[serde(default)]
     pub redacts: bool,
@@ -54,6 +62,7 @@ pub struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contract {
     Channel,
+    Connector,
     Processor,
 }
 
@@ -62,6 +71,7 @@ impl Contract {
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "channel@1" => Some(Self::Channel),
+            "connector@1" => Some(Self::Connector),
             "processor@1" => Some(Self::Processor),
             _ => None,
         }
@@ -71,6 +81,7 @@ impl Contract {
     pub fn section(self) -> &'static str {
         match self {
             Self::Channel => "channels",
+            Self::Connector => "connectors",
             Self::Processor => "processors",
         }
     }
@@ -236,12 +247,21 @@ impl Manifest {
             return Err(ManifestError::Wrong(format!("id {:?} must be 1 to 64 of a-z 0-9 - _", self.id)));
         }
         let lines = [("version", &self.version), ("contract", &self.contract), ("name", &self.name)];
-        let medium = (self.kind() != Some(Contract::Processor)).then_some(("medium", &self.medium));
+        let is_connector = self.kind() == Some(Contract::Connector);
+        let no_channel = matches!(self.kind(), Some(Contract::Connector | Contract::Processor));
+        let medium = (!no_channel).then_some(("medium", &self.medium));
         for (name, text) in lines.into_iter().chain(medium) {
             if text.is_empty() || text.len() > LINE_MAX || text.chars().any(char::is_control) {
                 let rule = format!("{name} must be 1 to {LINE_MAX} bytes without control characters");
                 return Err(ManifestError::Wrong(rule));
             }
+        }
+        let unknown = self.interactions.iter().find(|kind| Kind::parse(kind).is_none());
+        if let Some(kind) = unknown {
+            return Err(ManifestError::Wrong(format!("interactions: there is no kind {kind:?}")));
+        }
+        if is_connector && self.interactions.is_empty() {
+            return Err(ManifestError::Wrong("interactions must name the kinds that the connector wants".into()));
         }
         if let Some(slot) = self.slots.keys().find(|slot| !plain(slot)) {
             return Err(ManifestError::Wrong(format!("slot {slot:?} must be 1 to 64 of a-z 0-9 - _")));

@@ -4,11 +4,13 @@ mod admission;
 mod artefacts;
 mod binding;
 mod call;
+pub mod connecting;
 mod contract;
 mod engine;
 pub mod exchange;
 mod host;
 mod manifest;
+mod pace;
 mod passing;
 mod registry;
 mod rehearsal;
@@ -17,7 +19,9 @@ mod state;
 
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
-pub use binding::{Binding, Checked, check, check_processor, missing, missing_processor};
+pub use binding::{
+    Binding, Checked, check, check_connector, check_processor, missing, missing_connector, missing_processor,
+};
 pub use manifest::{
     Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
 };

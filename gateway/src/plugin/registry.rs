@@ -14,6 +14,7 @@ use wasmtime::Engine;
 use super::admission::{self, AdmissionError, Workshop};
 use super::artefacts::Artefacts;
 use super::call::{Call, bounded, panic_text};
+use super::connecting::{Answers, Found, Item, Note, Person, Report};
 use super::exchange::{
     Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Passing, Receipt, Received, Request,
     SessionState, Signal, Step, Verdict,
@@ -279,6 +280,21 @@ impl Plugin {
         answered: Option<String>,
     ) -> Called<Letter> {
         called!(self, binding, |store| self.calls.compose(store, attempt, message, answered))
+    }
+
+    /// Hands interactions to a connector, at most one of each conversation.
+    pub async fn deliver(&self, binding: &Arc<Binding>, items: Vec<Item>) -> Called<Answers> {
+        called!(self, binding, |store| self.calls.deliver(store, items))
+    }
+
+    /// Asks a connector who somebody is.
+    pub async fn find(&self, binding: &Arc<Binding>, person: Person, known: Option<Note>) -> Called<Found> {
+        called!(self, binding, |store| self.calls.find(store, person, known))
+    }
+
+    /// A request to the connector.
+    pub async fn report(&self, binding: &Arc<Binding>, request: Request) -> Called<Report> {
+        called!(self, binding, |store| self.calls.report(store, request))
     }
 
     /// A message passes by a processor.

@@ -8,7 +8,7 @@ mod routed;
 
 pub use explain::{Explained, Verdict};
 pub use facts::Facts;
-pub use routed::Routed;
+pub use routed::{Routed, decision_key};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,7 @@ fn salt(at: usize, route: &config::Route) -> String {
 pub fn around(store: &Arc<dyn Store>, config: &config::Config) -> Arc<dyn Store> {
     match config.routes.as_slice() {
         [] => store.clone(),
-        routes => Arc::new(Routed::new(store.clone(), Routes::new(routes), config.store.retention)),
+        routes => Arc::new(Routed::new(store.clone(), Routes::new(routes), config.retention())),
     }
 }
 

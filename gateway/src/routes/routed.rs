@@ -11,15 +11,15 @@ use uuid::Uuid;
 use super::{Facts, Routes};
 use crate::interaction::{Event, Kind, RouteRef, Time};
 use crate::store::{
-    Batch, Committed, DedupeKey, Durability, Entry, Filter, Key, Lease, NewEvent, Order, Partition, Position, Progress,
-    Record, Stats, Store, StoreError, Stream, Words, Write,
+    Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, NewEvent, Order, Partition, Position,
+    Progress, Record, Retention, Stats, Store, StoreError, Stream, Words, Write,
 };
 
 /// A store whose events are given their routes on the way in; everything else is the store's own.
 pub struct Routed {
     store: Arc<dyn Store>,
     routes: Routes,
-    retention: Duration,
+    retention: Retention,
 }
 
 /// What was decided for the newest message of a conversation: what else happens in it goes the same way.
@@ -44,7 +44,7 @@ struct Decided {
 
 impl Routed {
     /// `retention`: as long as the log keeps what belongs to a conversation.
-    pub fn new(store: Arc<dyn Store>, routes: Routes, retention: Duration) -> Self {
+    pub fn new(store: Arc<dyn Store>, routes: Routes, retention: Retention) -> Self {
         Self { store, routes, retention }
     }
 
@@ -93,7 +93,7 @@ impl Routed {
         if let Some(decision) = decided.known.get(&conversation) {
             return Ok(Some(decision.clone()));
         }
-        let entry = self.store.get(&key(conversation)).await?;
+        let entry = self.store.get(&decision_key(conversation)).await?;
         Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
     }
 
@@ -123,7 +123,8 @@ impl Routed {
         }
         let value =
             serde_json::to_vec(decision).unwrap_or_else(|error| unreachable!("routes have string keys: {error}"));
-        let write = Write::put(key(conversation), value).expiring(event.time.plus(self.retention));
+        let write =
+            Write::put(decision_key(conversation), value).expiring(event.time.plus(self.retention.of(&event.channel)));
         decided.writes.push(write);
         Ok(())
     }
@@ -141,7 +142,8 @@ fn is_asked(event: &NewEvent) -> bool {
     event.kind == Kind::MessageReceived
 }
 
-fn key(conversation: Uuid) -> Key {
+/// Where it is kept what was decided for a conversation.
+pub fn decision_key(conversation: Uuid) -> Key {
     Key::of(&["route", &conversation.to_string()])
 }
 
@@ -213,6 +215,14 @@ impl Store for Routed {
         self.store.raw(id).await
     }
 
+    async fn unattributed(&self, after: Position, limit: usize) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.store.unattributed(after, limit).await
+    }
+
+    async fn is_buried(&self, contact: Uuid) -> Result<bool, StoreError> {
+        self.store.is_buried(contact).await
+    }
+
     async fn page(
         &self,
         filter: &Filter,
@@ -257,8 +267,12 @@ impl Store for Routed {
         self.store.scan(prefix, after, limit).await
     }
 
-    async fn trim(&self, before: Time, dedupe_before: Time) -> Result<u64, StoreError> {
-        self.store.trim(before, dedupe_before).await
+    async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {
+        self.store.trim(horizon, dedupe_before).await
+    }
+
+    async fn scrub(&self, bytes_max: u64) -> Result<bool, StoreError> {
+        self.store.scrub(bytes_max).await
     }
 
     async fn ready(&self, timeout: Duration) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! What every store does, whatever its engine: one function that each engine's tests call.
 
+mod erasure;
 mod log;
 mod operations;
 mod page;
@@ -64,6 +65,15 @@ pub(crate) async fn conform<P: Place>(place: impl Fn() -> P) {
         progress::lanes_come_back,
         progress::a_lost_lease_is_fenced,
         progress::epochs_grow_over_restarts,
+    );
+    run!(place:
+        erasure::removals_take_everything_along,
+        erasure::a_conflict_removes_nothing,
+        erasure::nothing_comes_of_a_buried_contact,
+        erasure::burials_end,
+        erasure::what_speaks_of_nobody_is_found,
+        erasure::each_channel_has_its_own_horizon,
+        erasure::a_scrubbed_store_has_what_it_had,
     );
     run!(place: page::every_filter_in_both_orders, page::a_page_follows_any_record);
     run!(place:

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod conformance;
 mod error;
+mod horizon;
 mod log;
 mod progress;
 pub mod sqlite;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use error::StoreError;
+pub use horizon::{Horizon, Retention};
 pub use log::{Appended, DedupeKey, Filter, NewEvent, Order, Partition, Position, Record, Stream};
 pub use progress::{Cursor, Lane, Lease, Progress, ProgressWrite};
 pub use table::{Entry, Expect, Key, Write};
@@ -34,6 +36,10 @@ pub struct Batch {
     /// What they expect is what is there before the batch.
     pub writes: Vec<Write>,
     pub progress: Vec<ProgressWrite>,
+    /// Ids of records that go, with what was kept of their requests; one that is not there is no error.
+    pub removals: Vec<Uuid>,
+    /// Contacts of whom the log takes nothing from now on: an event of one of them is a [`StoreError::Conflict`].
+    pub burials: Vec<Uuid>,
 }
 
 /// What a commit did: one answer for each event and each write, in their order.
@@ -42,6 +48,8 @@ pub struct Committed {
     pub events: Vec<Appended>,
     /// New version of each key written; 0 where it was deleted.
     pub versions: Vec<u64>,
+    /// Records that were there and went.
+    pub removed: u64,
 }
 
 /// What an acknowledged commit survives.
@@ -115,6 +123,13 @@ pub trait Store: Send + Sync + 'static {
     /// The raw request that was kept with a record.
     async fn raw(&self, id: Uuid) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Records of no contact that may speak of one, oldest first, after a position (exclusive): receipts of messages that are
+    /// not known here, and what an adapter did not understand.
+    async fn unattributed(&self, after: Position, limit: usize) -> Result<Vec<Arc<Record>>, StoreError>;
+
+    /// Whether the log takes nothing of a contact any more.
+    async fn is_buried(&self, contact: Uuid) -> Result<bool, StoreError>;
+
     /// Records by filter, from a record on (exclusive). `after` that is not in the log: [`StoreError::NotFound`].
     async fn page(
         &self,
@@ -158,9 +173,15 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- operations
 
-    /// Removes records older than `before`, dedupe keys older than `dedupe_before`, and expired entries; in small steps
-    /// that let others through. Returns how many records went.
-    async fn trim(&self, before: Time, dedupe_before: Time) -> Result<u64, StoreError>;
+    /// Removes records beyond their horizon, dedupe keys and burials older than `dedupe_before`, and expired entries; in small
+    /// steps that let others through. Returns how many records went.
+    async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError>;
+
+    /// Writes the files anew, so that nothing that was removed can be read from them. Meanwhile commits wait: about ten seconds
+    /// for each GiB. With more than `bytes_max` of data that is not done, and told as `false`; what was removed by
+    /// [`Batch::removals`] is overwritten even so, but copies that an earlier move of rows left behind stay until something
+    /// else takes their place.
+    async fn scrub(&self, bytes_max: u64) -> Result<bool, StoreError>;
 
     /// Whether a commit would succeed now, within `timeout`.
     async fn ready(&self, timeout: Duration) -> Result<(), StoreError>;

@@ -1,6 +1,8 @@
-//! What a plugin needs: an adapter to translate between one provider and Omnigate, a processor to look at what passes.
+//! What a plugin needs: an adapter to translate between one provider and Omnigate, a connector between one CRM and Omnigate, a
+//! processor to look at what passes.
 //!
-//! Implement [`Channel`] or [`Processor`] for a unit struct and name it in [`channel!`] or [`processor!`] together with its manifest. Every call runs in a
+//! Implement [`Channel`] or [`Processor`] for a unit struct and name it in [`channel!`] or [`processor!`] together with its
+//! manifest; a connector's trait and macro are [`connector::Connector`] and [`connector!`]. Every call runs in a
 //! fresh instance: nothing survives but what is kept in [`kv`]. Events are returned, not emitted: they are appended together, and
 //! the reply is given only then. Secrets are used by the name of their slot and never seen.
 #![warn(missing_docs)]
@@ -20,13 +22,32 @@ pub mod bindings {
 
 #[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all)]
 #[doc(hidden)]
+pub mod connector_bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/connector"],
+        world: "omnigate:connector/connector",
+        with: {
+            "omnigate:types/types@1.0.0": crate::bindings::omnigate::types::types,
+            "omnigate:host/log@1.0.0": crate::bindings::omnigate::host::log,
+            "omnigate:host/clock@1.0.0": crate::bindings::omnigate::host::clock,
+            "omnigate:host/entropy@1.0.0": crate::bindings::omnigate::host::entropy,
+            "omnigate:host/secrets@1.0.0": crate::bindings::omnigate::host::secrets,
+            "omnigate:host/http@1.0.0": crate::bindings::omnigate::host::http,
+            "omnigate:host/kv@1.0.0": crate::bindings::omnigate::host::kv,
+            "omnigate:host/files@1.0.0": crate::bindings::omnigate::host::files,
+        },
+        pub_export_macro: true,
+        default_bindings_module: "omnigate_plugin::connector_bindings",
+        additional_derives: [PartialEq],
+    });
+}
+
+#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all)]
+#[doc(hidden)]
 pub mod processor_bindings {
     wit_bindgen::generate!({
         path: ["../../wit/types", "../../wit/host", "../../wit/processor"],
         world: "omnigate:processor/processor",
-        pub_export_macro: true,
-        default_bindings_module: "omnigate_plugin::processor_bindings",
-        additional_derives: [PartialEq],
         with: {
             "omnigate:types/types@1.0.0": crate::bindings::omnigate::types::types,
             "omnigate:host/log@1.0.0": crate::bindings::omnigate::host::log,
@@ -36,10 +57,14 @@ pub mod processor_bindings {
             "omnigate:host/http@1.0.0": crate::bindings::omnigate::host::http,
             "omnigate:host/kv@1.0.0": crate::bindings::omnigate::host::kv,
         },
+        pub_export_macro: true,
+        default_bindings_module: "omnigate_plugin::processor_bindings",
+        additional_derives: [PartialEq],
     });
 }
 
 mod channel;
+pub mod connector;
 mod content;
 mod context;
 mod fault;

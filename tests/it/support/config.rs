@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Backend, Provider, Telegram, Twilio, WhatsApp};
+use super::{Backend, HubSpot, Provider, Telegram, Twilio, WhatsApp};
 
 /// The API key of every test, with every scope.
 pub const KEY: &str = "it-key-0123456789abcdef";
@@ -134,6 +134,22 @@ impl ConfigBuilder {
         self
     }
 
+    /// A connector of the plugin `hubspot`.
+    #[must_use]
+    pub fn hubspot(self, name: &str, crm: &HubSpot) -> Self {
+        let (section, address) = (format!("connectors.{name}"), crm.provider().address());
+        self.set(&section, "plugin", "hubspot")
+            .set(
+                &section,
+                "settings",
+                json!({"api_base": format!("http://{address}"), "status_property": "omnigate_status"}),
+            )
+            .set(&section, "secrets", json!({"access_token": HubSpot::TOKEN, "client_secret": HubSpot::CLIENT_SECRET}))
+            .set(&section, "grants", json!({"hosts": [address.to_string()]}))
+            .set(&section, "fields", json!({"read": {"owner": "owner", "vip": "vip"}}))
+            .set(&section, "requests_per_second", 20)
+    }
+
     fn channel(
         self,
         name: &str,
@@ -151,13 +167,12 @@ impl ConfigBuilder {
         this.set(&section, "settings", settings)
     }
 
-    /// Plugins that channels and processors want.
-    pub(super) fn plugins(&self) -> Vec<String> {
-        let named = |section: &'_ BTreeMap<String, Value>| {
-            ["adapter", "plugin"].iter().find_map(|key| section.get(*key).cloned())
-        };
-        let ids = self.sections.values().filter_map(named);
-        ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    /// Plugins that channels, connectors and processors want.
+    pub(super) fn plugins(&self) -> Vec<&str> {
+        self.sections
+            .values()
+            .filter_map(|section| section.get("adapter").or(section.get("plugin"))?.as_str())
+            .collect()
     }
 
     /// As TOML.

@@ -26,14 +26,21 @@ pub struct Stopped {
 struct Home {
     directory: TempDir,
     config: ConfigBuilder,
+    /// Value of `OMNIGATE_LOG`, where it is set.
+    log_level: Option<&'static str>,
 }
 
 impl Gateway {
     /// Starts the program in a directory of its own, and waits until it is ready.
     pub async fn start(config: ConfigBuilder) -> Self {
+        Self::start_logging(config, None).await
+    }
+
+    /// The same with another level of logging than the default.
+    pub async fn start_logging(config: ConfigBuilder, log_level: Option<&'static str>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         provide_plugins(directory.path(), &config);
-        Home { directory, config }.start().await
+        Home { directory, config, log_level }.start().await
     }
 
     /// SIGKILL: whatever it was doing, it does no longer.
@@ -138,6 +145,7 @@ impl Home {
         let mut child = command
             .args(["run", "--config", "config.toml"])
             .current_dir(self.directory.path())
+            .envs(self.log_level.map(|level| ("OMNIGATE_LOG", level)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -4,6 +4,8 @@ mod backend;
 mod client;
 mod config;
 mod gateway;
+#[allow(dead_code, reason = "the tests of the sandbox need none")]
+mod hubspot;
 mod ledger;
 mod load;
 mod log;
@@ -22,6 +24,8 @@ pub use backend::{Backend, Behaviour, Delivery};
 pub use client::{Answer, Client, Failed};
 pub use config::{ConfigBuilder, KEY};
 pub use gateway::Gateway;
+#[allow(unused_imports, reason = "the tests of the sandbox need none")]
+pub use hubspot::{HubSpot, Mood, Object};
 pub use ledger::Ledger;
 pub use load::Load;
 pub use log::Log;

@@ -12,8 +12,8 @@ use super::support::{Place, Scripted};
 use crate::deliver::Outcome;
 use crate::interaction::Time;
 use crate::store::{
-    Batch, Committed, DedupeKey, Durability, Entry, Filter, Key, Lease, Order, Partition, Position, Progress, Record,
-    Stats, Store, StoreError, Stream, Words,
+    Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, Order, Partition, Position, Progress,
+    Record, Stats, Store, StoreError, Stream, Words,
 };
 
 #[derive(Clone, Copy)]
@@ -155,8 +155,20 @@ impl Store for Failing {
         self.inner.scan(prefix, after, limit).await
     }
 
-    async fn trim(&self, before: Time, dedupe_before: Time) -> Result<u64, StoreError> {
-        self.inner.trim(before, dedupe_before).await
+    async fn unattributed(&self, after: Position, limit: usize) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.inner.unattributed(after, limit).await
+    }
+
+    async fn is_buried(&self, contact: Uuid) -> Result<bool, StoreError> {
+        self.inner.is_buried(contact).await
+    }
+
+    async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {
+        self.inner.trim(horizon, dedupe_before).await
+    }
+
+    async fn scrub(&self, bytes_max: u64) -> Result<bool, StoreError> {
+        self.inner.scrub(bytes_max).await
     }
 
     async fn ready(&self, timeout: Duration) -> Result<(), StoreError> {

@@ -100,6 +100,9 @@ pub(in crate::plugin) enum HttpError {
 /// Sends a guest's request; bounded by the call's wall time.
 pub(in crate::plugin) async fn send(state: &mut CallState, request: GuestRequest) -> Result<Received, HttpError> {
     state.http_left = state.http_left.checked_sub(1).ok_or(HttpError::BudgetSpent)?;
+    if let Some(pace) = state.binding.pace.clone() {
+        pace.turn().await;
+    }
     // The guest must have time left to say what a missing answer means.
     let left = state.time_left() * 9 / 10;
     let timeout = request.timeout.map_or(left, |timeout| timeout.min(left));

@@ -44,7 +44,7 @@ pub(super) async fn trim_removes_what_is_old(place: &impl Place) {
     let with_raw = |n| NewEvent { raw: Some(Bytes::from_static(b"raw")), ..targeted(n, "crm") };
     // Not in the order of their times.
     append(&store, [1, 5, 2, 6, 3, 4].into_iter().map(with_raw).collect()).await;
-    assert_eq!(store.trim(event(4).time, long_ago()).await.unwrap(), 3);
+    assert_eq!(store.trim(&event(4).time.into(), long_ago()).await.unwrap(), 3);
     for n in 1..=6 {
         assert_eq!(store.find(event(n).id).await.unwrap().is_some(), n >= 4, "{n}");
         assert_eq!(store.raw(event(n).id).await.unwrap().is_some(), n >= 4, "{n}");
@@ -64,7 +64,8 @@ pub(super) async fn trim_goes_on_beyond_one_step(place: &impl Place) {
     let past = Time::now().minus(Duration::from_secs(1));
     let entries = (0..1500).map(|n| Write::put(Key(n.to_string()), "v").expiring(past)).collect();
     commit(&store, (0..1500).map(keyed).collect(), entries).await.unwrap();
-    let between = tokio::join!(store.trim(event(1400).time, event(1300).time), append(&store, vec![event(2000)]));
+    let horizon = event(1400).time.into();
+    let between = tokio::join!(store.trim(&horizon, event(1300).time), append(&store, vec![event(2000)]));
     assert_eq!(between.0.unwrap(), 1400);
     assert_eq!(store.page(&Filter::default(), None, Order::OldestFirst, 9999).await.unwrap().len(), 101);
     for n in [0, 1299, 1300, 1499] {
@@ -78,7 +79,7 @@ pub(super) async fn positions_are_never_used_again(place: &impl Place) {
     let lane = event(0).lane;
     let same_lane = |n| NewEvent { lane, conversation: Some(lane), ..event(n) };
     let last = position_of(append(&store, (0..10).map(same_lane).collect()).await.last().unwrap());
-    assert_eq!(store.trim(event(1000).time, long_ago()).await.unwrap(), 10);
+    assert_eq!(store.trim(&event(1000).time.into(), long_ago()).await.unwrap(), 10);
     drop(store);
     let store = place.open().await;
     assert!(position_of(&append(&store, vec![same_lane(11)]).await[0]) > last);
@@ -92,10 +93,10 @@ pub(super) async fn trimmed_dedupe_keys_are_free_again(place: &impl Place) {
     let store = place.open().await;
     let key = Some(DedupeKey::of(&["a"]));
     append(&store, vec![NewEvent { dedupe: key, ..event(1) }]).await;
-    store.trim(event(9).time, event(1).time).await.unwrap();
+    store.trim(&event(9).time.into(), event(1).time).await.unwrap();
     let again = append(&store, vec![NewEvent { dedupe: key, ..event(2) }]).await;
     assert_eq!(again, [Appended::Duplicate { id: event(1).id }], "the key outlives the record");
-    store.trim(event(9).time, event(9).time).await.unwrap();
+    store.trim(&event(9).time.into(), event(9).time).await.unwrap();
     position_of(&append(&store, vec![NewEvent { dedupe: key, ..event(2) }]).await[0]);
 }
 

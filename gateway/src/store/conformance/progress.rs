@@ -78,6 +78,7 @@ pub(super) async fn a_lost_lease_is_fenced(place: &impl Place) {
         events: vec![event(1)],
         writes: vec![Write::put(crate::store::Key("a".to_owned()), "1")],
         progress: vec![moved(held, cursor(2, &[])), moved(lost, cursor(3, &[]))],
+        ..Batch::default()
     };
     let refused = store.commit(batch).await;
     assert!(

@@ -65,7 +65,7 @@ pub(super) async fn what_is_new_is_found_at_once_and_what_is_gone_never(place: &
     }
     let all = store.search(&of(&[ANN]), &Words::parse("all").unwrap(), None, 5000).await.unwrap();
     assert_eq!(all.len(), 1000);
-    assert_eq!(store.trim(event(990).time, Time::from_ms(0)).await.unwrap(), 990);
+    assert_eq!(store.trim(&event(990).time.into(), Time::from_ms(0)).await.unwrap(), 990);
     assert_eq!(found(&store, &of(&[ANN]), "all").await.len(), 10);
     assert!(found(&store, &of(&[ANN]), "word1").await.is_empty());
     drop(store);

@@ -71,6 +71,7 @@ pub(super) async fn a_conflict_leaves_nothing_behind(place: &impl Place) {
         events: vec![event(1)],
         writes: vec![put("a", "1"), Write::delete(key("taken")), Write::create(key("taken"), "2")],
         progress: vec![ProgressWrite::Cursor { lease, subscriber: "crm".to_owned(), cursor }],
+        ..Batch::default()
     };
     assert!(matches!(store.commit(batch).await, Err(StoreError::Conflict(_))));
     assert_eq!(store.find(event(1).id).await.unwrap(), None);
@@ -116,7 +117,7 @@ pub(super) async fn expired_entries_are_not_there(place: &impl Place) {
     let expecting_it = write(&store, expecting(Expect::Version(version), put("a/old", "2"))).await;
     assert!(matches!(expecting_it, Err(StoreError::Conflict(_))));
     assert!(write(&store, Write::create(key("a/old"), "3")).await.unwrap() > version);
-    store.trim(Time::from_ms(0), Time::from_ms(0)).await.unwrap();
+    store.trim(&Time::from_ms(0).into(), Time::from_ms(0)).await.unwrap();
     assert_eq!(value(&store, "a/old").await.unwrap(), "3", "written without expiry, it stays");
     assert_eq!(value(&store, "a/young").await.unwrap(), "1");
 }

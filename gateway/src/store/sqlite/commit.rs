@@ -4,8 +4,8 @@ use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
 use super::group::{Ran, Tx};
-use super::progress;
 use super::record::{count, integer, of_event};
+use super::{erase, progress};
 use crate::store::{Appended, Batch, Committed, DedupeKey, Expect, Key, NewEvent, Position, StoreError, Write};
 
 /// Makes a batch true within the transaction, or refuses it before anything is written.
@@ -13,7 +13,12 @@ pub(super) fn apply(tx: &mut Tx<'_>, batch: &Batch) -> Ran<Committed> {
     if let Some(refusal) = refusal(tx, batch)? {
         return Ok(Err(refusal));
     }
-    let mut committed = Committed::default();
+    let erases = !batch.removals.is_empty() || !batch.burials.is_empty();
+    if erases {
+        erase::overwrite(tx, true)?;
+    }
+    let mut committed = Committed { removed: erase::remove(tx, &batch.removals)?, ..Committed::default() };
+    erase::bury(tx, &batch.burials)?;
     for event in &batch.events {
         committed.events.push(append(tx, event)?);
     }
@@ -22,6 +27,9 @@ pub(super) fn apply(tx: &mut Tx<'_>, batch: &Batch) -> Ran<Committed> {
     }
     for change in &batch.progress {
         progress::write(tx, change)?;
+    }
+    if erases {
+        erase::overwrite(tx, false)?;
     }
     Ok(Ok(committed))
 }
@@ -32,7 +40,7 @@ pub(super) fn bytes(batch: &Batch) -> usize {
     let events =
         batch.events.iter().map(|event| ROW + event.body.len() + event.raw.as_ref().map_or(0, |raw| raw.len()));
     let writes = batch.writes.iter().map(|write| ROW + write.value.as_ref().map_or(0, |value| value.len()));
-    events.chain(writes).sum::<usize>() + batch.progress.len() * ROW
+    events.chain(writes).sum::<usize>() + (batch.progress.len() + batch.removals.len()) * ROW
 }
 
 fn refusal(tx: &Tx<'_>, batch: &Batch) -> rusqlite::Result<Option<StoreError>> {
@@ -40,6 +48,10 @@ fn refusal(tx: &Tx<'_>, batch: &Batch) -> rusqlite::Result<Option<StoreError>> {
         if let Err(lost) = super::fenced(progress::lease(change), tx.state.epoch) {
             return Ok(Some(lost));
         }
+    }
+    let of_buried = |event: &&NewEvent| event.contact.is_some_and(|contact| tx.state.buried.contains(&contact));
+    if batch.events.iter().any(|event| of_buried(&event)) {
+        return Ok(Some(StoreError::Conflict("contact".to_owned())));
     }
     for write in &batch.writes {
         if !expected(tx, write)? {

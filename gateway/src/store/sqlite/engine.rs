@@ -6,10 +6,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
-use super::group::{self, Failure, Job};
+use super::group::{self, Failure, Job, Outcome};
 use super::state::State;
 use super::{schema, search};
-use crate::store::Record;
 
 /// 64 MiB of pages: beyond it, the log of writes is carried over into the database even under load.
 const WAL_PAGES_MAX: usize = 16 << 10;
@@ -38,7 +37,7 @@ struct Wal {
 
 /// What became of a group.
 pub(super) struct Done {
-    pub(super) records: Vec<Arc<Record>>,
+    pub(super) outcome: Outcome,
     /// False if the group had nothing to write: then it proves nothing about the disk.
     pub(super) wrote: bool,
 }
@@ -58,10 +57,10 @@ impl Engine {
 
     pub(super) fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Done, Failure> {
         let before = self.connection.total_changes();
-        let records = group::commit(&self.connection, &mut self.state, jobs)?;
+        let outcome = group::commit(&self.connection, &mut self.state, jobs)?;
         let wrote = self.connection.total_changes() != before;
         self.wal.pending |= wrote;
-        Ok(Done { records, wrote })
+        Ok(Done { outcome, wrote })
     }
 
     /// Back to what the file says.
@@ -132,6 +131,17 @@ impl Engine {
         if let Err(error) = self.connection.busy_timeout(schema::BUSY_WAIT) {
             tracing::warn!(%error, "the store does not wait for locks");
         }
+    }
+
+    /// Writes the file anew and empties the log of writes: what was deleted is in neither.
+    pub(super) fn rewrite(&mut self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("VACUUM")?;
+        self.cut()
+    }
+
+    /// Empties the log of writes; a reader that needs it just now is waited for.
+    pub(super) fn cut(&mut self) -> rusqlite::Result<()> {
+        self.connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE).map(drop)
     }
 
     /// Carries the log over into the database. A failure costs nothing but time: the log still has everything.

@@ -18,6 +18,17 @@ pub(super) struct Tx<'a> {
     pub(super) now: Time,
     /// Records of this transaction, in order.
     pub(super) appended: Vec<Arc<Record>>,
+    /// Positions of records that went.
+    pub(super) removed: Vec<u64>,
+    /// Whether other contacts are buried than before.
+    pub(super) buried: bool,
+}
+
+/// What a transaction did.
+pub(super) struct Outcome {
+    pub(super) appended: Vec<Arc<Record>>,
+    pub(super) removed: Vec<u64>,
+    pub(super) buried: bool,
 }
 
 /// Work for the writer. It may run more than once, but is finished once.
@@ -92,15 +103,16 @@ pub(super) fn commit(
     connection: &Connection,
     state: &mut State,
     jobs: &mut [Box<dyn Job>],
-) -> Result<Vec<Arc<Record>>, Failure> {
+) -> Result<Outcome, Failure> {
     execute(connection, "BEGIN IMMEDIATE").map_err(|error| Failure::before_commit(&error))?;
-    let mut tx = Tx { connection, state, now: Time::now(), appended: Vec::new() };
+    let mut tx = Tx { connection, state, now: Time::now(), appended: Vec::new(), removed: Vec::new(), buried: false };
     for (index, job) in jobs.iter_mut().enumerate() {
         job.run(&mut tx).map_err(|error| Failure::in_job(index, &error))?;
     }
     tx.state.store(connection).map_err(|error| Failure::before_commit(&error))?;
     execute(connection, "COMMIT").map_err(|error| Failure::in_commit(&error))?;
-    Ok(tx.appended)
+    let Tx { appended, removed, buried, .. } = tx;
+    Ok(Outcome { appended, removed, buried })
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {

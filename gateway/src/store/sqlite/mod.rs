@@ -5,6 +5,7 @@
 
 mod commit;
 mod engine;
+mod erase;
 mod failure;
 mod files;
 mod group;
@@ -37,7 +38,7 @@ use self::readers::Readers;
 use self::schema::Refusal;
 use self::shared::Shared;
 use self::writer::Writer;
-use super::{Lease, Partition, StoreError};
+use super::{Horizon, Lease, Partition, StoreError};
 use crate::interaction::Time;
 
 /// There is one.
@@ -94,12 +95,20 @@ impl SqliteStore {
         Ok(engine)
     }
 
-    async fn trim_records(&self, before: Time) -> Result<u64, StoreError> {
+    async fn trim_records(&self, horizon: &Horizon) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for (channel, name) in self.slow.ask(trim::channels).await? {
+            removed += self.trim_channel(channel, horizon.before(&name)).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn trim_channel(&self, channel: i64, before: Time) -> Result<u64, StoreError> {
         let (mut removed, mut after) = (0, 0);
         loop {
-            let step = self.slow.ask(move |connection| trim::old_records(connection, after, before)).await?;
+            let step = self.slow.ask(move |connection| trim::old_records(connection, channel, after, before)).await?;
             if !step.old.is_empty() {
-                removed += self.writer.submit(0, move |tx| trim::remove_records(tx, &step.old)).await?;
+                removed += self.writer.submit(0, move |tx| trim::remove(tx, &step.old).map(Ok)).await?;
             }
             let Some(last) = step.last else { return Ok(removed) };
             after = last;

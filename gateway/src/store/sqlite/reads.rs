@@ -62,6 +62,17 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
     connection.prepare_cached(&sql)?.query_row([id], |row| decode(row).map(Arc::new)).optional()
 }
 
+pub(super) fn unattributed(
+    connection: &Connection,
+    after: Position,
+    limit: usize,
+) -> rusqlite::Result<Vec<Arc<Record>>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM log WHERE contact IS NULL AND kind IN (3, 14) AND position > ?1 ORDER BY position LIMIT ?2"
+    );
+    records(connection, &sql, params![integer(after.0), sql_limit(limit)])
+}
+
 pub(super) fn at(connection: &Connection, position: Position) -> rusqlite::Result<Option<Arc<Record>>> {
     let sql = format!("SELECT {COLUMNS} FROM log WHERE position = ?1");
     let decoded = |row: &Row<'_>| decode(row).map(Arc::new);

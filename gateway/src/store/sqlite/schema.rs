@@ -53,6 +53,8 @@ CREATE INDEX log_contact ON log (contact, position, kind, channel, time) WHERE c
 CREATE INDEX log_target ON log (target) WHERE target IS NOT NULL;
 CREATE INDEX log_channel ON log (channel);
 CREATE INDEX log_kind ON log (kind);
+-- Receipts of unknown messages (3) and what was not understood (14): they may speak of somebody all the same.
+CREATE INDEX log_unattributed ON log (position) WHERE contact IS NULL AND kind IN (3, 14);
 
 CREATE TABLE raw (position INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 
@@ -88,6 +90,8 @@ CREATE TABLE lane (
     uncertain INTEGER NOT NULL,
     PRIMARY KEY (partition, subscriber, lane, single)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE buried (contact BLOB PRIMARY KEY, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE probe (one INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 ";

@@ -1,17 +1,21 @@
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
+use uuid::Uuid;
+
+use super::group::Outcome;
 use super::lock;
 use super::state::State;
 use super::tail::Tail;
 use super::watches::Watches;
-use crate::store::{Position, Record};
+use crate::store::Position;
 
 /// What the writer tells everybody, after each commit and before it answers.
 pub(super) struct Shared {
     tail: Mutex<Tail>,
     pub(super) watches: Watches,
+    buried: RwLock<HashSet<Uuid>>,
     epoch: AtomicU64,
     events: AtomicU64,
     commits: AtomicU64,
@@ -24,6 +28,7 @@ impl Shared {
         Self {
             tail: Mutex::new(Tail::at(Position(state.counters.position))),
             watches: Watches::default(),
+            buried: RwLock::new(state.buried.clone()),
             epoch: AtomicU64::new(state.epoch),
             events: AtomicU64::new(state.counters.events),
             commits: AtomicU64::new(0),
@@ -33,11 +38,18 @@ impl Shared {
     }
 
     /// A commit is durable: the records first, then the wake-up.
-    pub(super) fn publish(&self, records: Vec<Arc<Record>>, state: &State, jobs: usize) {
+    pub(super) fn publish(&self, outcome: Outcome, state: &State, jobs: usize) {
+        let Outcome { appended: records, removed, buried } = outcome;
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.jobs.fetch_add(jobs as u64, Ordering::Relaxed);
         self.set_figures(state);
-        lock(&self.tail).extend(records.clone(), Position(state.counters.position));
+        if buried {
+            self.set_buried(state);
+        }
+        let mut tail = lock(&self.tail);
+        tail.forget(&removed);
+        tail.extend(records.clone(), Position(state.counters.position));
+        drop(tail);
         self.watches.wake(&records);
     }
 
@@ -45,12 +57,17 @@ impl Shared {
     pub(super) fn restart(&self, state: &State) {
         let head = Position(state.counters.position);
         self.set_figures(state);
+        self.set_buried(state);
         *lock(&self.tail) = Tail::at(head);
         self.watches.wake_all(head);
     }
 
     pub(super) fn with_tail<T>(&self, look: impl FnOnce(&Tail) -> T) -> T {
         look(&lock(&self.tail))
+    }
+
+    pub(super) fn is_buried(&self, contact: Uuid) -> bool {
+        self.buried.read().unwrap_or_else(PoisonError::into_inner).contains(&contact)
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -76,6 +93,10 @@ impl Shared {
 
     pub(super) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::Relaxed);
+    }
+
+    fn set_buried(&self, state: &State) {
+        self.buried.write().unwrap_or_else(PoisonError::into_inner).clone_from(&state.buried);
     }
 
     fn set_figures(&self, state: &State) {

@@ -1,6 +1,7 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
 
 use super::PARTITION;
 use super::record::{count, integer};
@@ -10,6 +11,8 @@ pub(super) struct State {
     pub(super) counters: Counters,
     written: Counters,
     pub(super) epoch: u64,
+    /// Contacts that were erased lately.
+    pub(super) buried: HashSet<Uuid>,
     names: HashMap<String, i64>,
 }
 
@@ -27,7 +30,8 @@ pub(super) struct Counters {
 impl State {
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let counters = Counters::load(connection)?;
-        Ok(Self { counters, written: counters, epoch: epoch(connection)?, names: names(connection)? })
+        let (epoch, buried, names) = (epoch(connection)?, buried(connection)?, names(connection)?);
+        Ok(Self { counters, written: counters, epoch, buried, names })
     }
 
     /// Writes the counters if they have changed: once for each transaction.
@@ -80,6 +84,10 @@ fn epoch(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row("SELECT epoch FROM lease WHERE partition = ?1", [PARTITION.0], |row| count(row, 0))
         .optional()?;
     Ok(epoch.unwrap_or(0))
+}
+
+fn buried(connection: &Connection) -> rusqlite::Result<HashSet<Uuid>> {
+    connection.prepare("SELECT contact FROM buried")?.query_map([], |row| row.get(0))?.collect()
 }
 
 fn names(connection: &Connection) -> rusqlite::Result<HashMap<String, i64>> {

@@ -6,11 +6,11 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{PARTITION, SqliteStore, commit, fenced, files, known, page, progress, reads, search};
+use super::{PARTITION, SqliteStore, commit, fenced, files, known, page, progress, reads, search, trim};
 use crate::interaction::Time;
 use crate::store::{
-    Batch, Committed, DedupeKey, Durability, Entry, Filter, Key, Lease, Order, Partition, Position, Progress, Record,
-    Stats, Store, StoreError, Stream, Words,
+    Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, Order, Partition, Position, Progress,
+    Record, Stats, Store, StoreError, Stream, Words,
 };
 
 #[async_trait]
@@ -73,6 +73,14 @@ impl Store for SqliteStore {
         self.quick.ask(move |connection| reads::raw(connection, id)).await
     }
 
+    async fn unattributed(&self, after: Position, limit: usize) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.slow.ask(move |connection| reads::unattributed(connection, after, limit)).await
+    }
+
+    async fn is_buried(&self, contact: Uuid) -> Result<bool, StoreError> {
+        Ok(self.shared.is_buried(contact))
+    }
+
     async fn page(
         &self,
         filter: &Filter,
@@ -130,11 +138,19 @@ impl Store for SqliteStore {
         self.quick.ask(move |connection| reads::scan(connection, &prefix, after.as_ref(), limit, Time::now())).await
     }
 
-    async fn trim(&self, before: Time, dedupe_before: Time) -> Result<u64, StoreError> {
-        let removed = self.trim_records(before).await?;
+    async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {
+        let removed = self.trim_records(horizon).await?;
         self.trim_dedupe(dedupe_before).await?;
+        self.writer.submit(0, move |tx| trim::remove_burials(tx, dedupe_before)).await?;
         self.trim_expired().await?;
         Ok(removed)
+    }
+
+    async fn scrub(&self, bytes_max: u64) -> Result<bool, StoreError> {
+        let database = self.home.database.clone();
+        let small = self.slow.ask(move |_| Ok(files::size(&database))).await? <= bytes_max;
+        self.writer.scrub(small).await?;
+        Ok(small)
     }
 
     async fn ready(&self, timeout: Duration) -> Result<(), StoreError> {

@@ -38,6 +38,16 @@ impl Tail {
         self.head = head;
     }
 
+    /// Records at these positions have gone.
+    pub(super) fn forget(&mut self, positions: &[u64]) {
+        for position in positions {
+            let Ok(index) = self.records.binary_search_by_key(position, |record| record.position.0) else { continue };
+            if let Some(record) = self.records.remove(index) {
+                self.bytes -= weight(&record);
+            }
+        }
+    }
+
     /// The next records of a stream and how far the reading went; `None` if it begins before this tail.
     pub(super) fn read(&self, stream: &Stream, after: Position, limit: usize) -> Option<(Vec<Arc<Record>>, Position)> {
         if after < self.base {

@@ -1,6 +1,7 @@
 mod faults;
 mod files;
 mod full;
+mod traces;
 mod words;
 
 use std::path::Path;
@@ -82,7 +83,7 @@ async fn trim_leaves_no_row_behind() {
     };
     let expired = Write::put(Key("a".to_owned()), "1").expiring(Time::from_ms(1));
     store.commit(Batch { events: vec![kept], writes: vec![expired], ..Batch::default() }).await.unwrap();
-    store.trim(Time::now(), Time::now()).await.unwrap();
+    store.trim(&Time::now().into(), Time::now()).await.unwrap();
     drop(store);
     for table in ["log", "raw", "dedupe", "entry"] {
         let count = format!("SELECT count(*) FROM {table}");

@@ -1,6 +1,7 @@
 //! Removal of what is old. Readers find it, the writer removes it in small steps, so that commits get through between.
 
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use super::group::{Ran, Tx};
 use super::record::{count, integer, limit as sql_limit};
@@ -17,11 +18,26 @@ pub(super) struct Step<K> {
     pub(super) last: Option<K>,
 }
 
-/// Records are walked from the oldest; a stretch with none that is old ends the walk, for times follow positions closely.
-pub(super) fn old_records(connection: &Connection, after: u64, before: Time) -> rusqlite::Result<Step<u64>> {
-    let mut statement =
-        connection.prepare_cached("SELECT position, time FROM log WHERE position > ?1 ORDER BY position LIMIT ?2")?;
-    let rows = statement.query_map(params![integer(after), sql_limit(STEP_ROWS)], |row| {
+/// The channels that records may have, with their numbers.
+pub(super) fn channels(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    connection
+        .prepare_cached("SELECT id, name FROM names")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// A channel's records are walked from the oldest; a stretch with none that is old ends the walk, for times follow positions
+/// closely.
+pub(super) fn old_records(
+    connection: &Connection,
+    channel: i64,
+    after: u64,
+    before: Time,
+) -> rusqlite::Result<Step<u64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, time FROM log WHERE channel = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![channel, integer(after), sql_limit(STEP_ROWS)], |row| {
         Ok((count(row, 0)?, row.get::<_, i64>(1)? < before.ms()))
     })?;
     let step = step(rows)?;
@@ -45,7 +61,7 @@ pub(super) fn expired(connection: &Connection, now: Time) -> rusqlite::Result<Ve
 }
 
 /// Returns how many records went.
-pub(super) fn remove_records(tx: &mut Tx<'_>, positions: &[u64]) -> Ran<u64> {
+pub(super) fn remove(tx: &mut Tx<'_>, positions: &[u64]) -> rusqlite::Result<u64> {
     let mut removed = 0;
     for position in positions {
         search::forget(tx.connection, *position)?;
@@ -53,14 +69,25 @@ pub(super) fn remove_records(tx: &mut Tx<'_>, positions: &[u64]) -> Ran<u64> {
         removed += tx.connection.prepare_cached("DELETE FROM log WHERE position = ?1")?.execute([position])? as u64;
         tx.connection.prepare_cached("DELETE FROM raw WHERE position = ?1")?.execute([position])?;
     }
+    tx.removed.extend_from_slice(positions);
     tx.state.counters.events = tx.state.counters.events.saturating_sub(removed);
-    Ok(Ok(removed))
+    Ok(removed)
 }
 
 pub(super) fn remove_dedupe(tx: &mut Tx<'_>, keys: &[Vec<u8>], before: Time) -> Ran<()> {
     let mut statement = tx.connection.prepare_cached("DELETE FROM dedupe WHERE key = ?1 AND time < ?2")?;
     for key in keys {
         statement.execute(params![key, before.ms()])?;
+    }
+    Ok(Ok(()))
+}
+
+/// Whoever decided something about a contact before it was buried has long been answered.
+pub(super) fn remove_burials(tx: &mut Tx<'_>, before: Time) -> Ran<()> {
+    let mut statement = tx.connection.prepare_cached("DELETE FROM buried WHERE time < ?1 RETURNING contact")?;
+    let gone = statement.query_map([before.ms()], |row| row.get(0))?.collect::<rusqlite::Result<Vec<Uuid>>>()?;
+    for contact in gone {
+        tx.buried |= tx.state.buried.remove(&contact);
     }
     Ok(Ok(()))
 }

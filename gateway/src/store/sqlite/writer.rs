@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::engine::{Done, Engine};
@@ -31,9 +31,19 @@ const INDEX_REST: u32 = 19;
 /// So long without work, and the writer uses the time for a checkpoint.
 const IDLE: Duration = Duration::from_millis(200);
 
+/// What the writer is asked for.
+enum Order {
+    Job(Box<dyn Job>),
+    /// Alone, outside of any transaction: nothing removed is to be left in the files. `rewrite`: also not between rows.
+    Scrub {
+        rewrite: bool,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+}
+
 /// The one thread that writes, seen from outside.
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    queue: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,11 +64,22 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Ran<T> + Send + 'static,
     {
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
         let (task, answer) = Task::new(bytes, run);
-        let queue = self.queue.as_ref().ok_or_else(closed)?;
-        queue.send(Box::new(task)).await.map_err(|_| closed())?;
+        self.order(Order::Job(Box::new(task))).await?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writer was interrupted".to_owned())))
+    }
+
+    /// Leaves nothing that was removed in the log of writes, and with `rewrite` nowhere in the file.
+    pub(super) async fn scrub(&self, rewrite: bool) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Scrub { rewrite, reply }).await?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writer was interrupted".to_owned())))
+    }
+
+    async fn order(&self, order: Order) -> Result<(), StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(order).await.map_err(|_| closed())
     }
 }
 
@@ -83,18 +104,46 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>, runtime: &Runtime) {
+    fn run(mut self, mut queue: mpsc::Receiver<Order>, runtime: &Runtime) {
         while let Some(first) = self.next(&mut queue, runtime) {
-            let jobs = gather(first, &mut queue);
-            if catch_unwind(AssertUnwindSafe(|| self.serve(jobs))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.fulfil(first, &mut queue))).is_err() {
                 tracing::error!("the store's writer was interrupted by a bug and starts anew");
                 self.restart();
             }
         }
     }
 
+    fn fulfil(&mut self, first: Order, queue: &mut mpsc::Receiver<Order>) {
+        let mut next = Some(first);
+        while let Some(order) = next.take() {
+            match order {
+                Order::Job(job) => {
+                    let (jobs, interrupted) = gather(job, queue);
+                    self.serve(jobs);
+                    next = interrupted;
+                }
+                Order::Scrub { rewrite, reply } => {
+                    // Who has stopped waiting does not want to know.
+                    let _ = reply.send(self.scrub(rewrite));
+                }
+            }
+        }
+    }
+
+    /// A failure has changed nothing: the database is what it was.
+    fn scrub(&mut self, rewrite: bool) -> Result<(), StoreError> {
+        let engine = self.engine().map_err(|failure| failure.error)?;
+        let scrubbed = if rewrite { engine.rewrite() } else { engine.cut() };
+        scrubbed.map_err(|error| {
+            if Fault::of(&error).needs_reopening() {
+                self.restart();
+            }
+            without_effect(&error)
+        })
+    }
+
     /// Waits for work, and uses the time.
-    fn next(&mut self, queue: &mut mpsc::Receiver<Box<dyn Job>>, runtime: &Runtime) -> Option<Box<dyn Job>> {
+    fn next(&mut self, queue: &mut mpsc::Receiver<Order>, runtime: &Runtime) -> Option<Order> {
         self.index_a_little(queue);
         if let Some(engine) = self.engine.as_mut().filter(|engine| engine.has_pending()) {
             match runtime.block_on(async { timeout(IDLE, queue.recv()).await }) {
@@ -109,7 +158,7 @@ impl Work {
     }
 
     /// Brings the index of words nearer to the log when nobody waits, in a small share of the time.
-    fn index_a_little(&mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
+    fn index_a_little(&mut self, queue: &mpsc::Receiver<Order>) {
         let begun = Instant::now();
         let Some(engine) = self.engine.as_mut().filter(|engine| engine.unindexed() > UNINDEXED_MAX) else { return };
         if queue.is_empty() && begun >= self.index_next {
@@ -145,7 +194,7 @@ impl Work {
 
     fn publish(&mut self, done: Done, jobs: usize) {
         let Some(engine) = self.engine.as_mut() else { return };
-        self.shared.publish(done.records, &engine.state, jobs);
+        self.shared.publish(done.outcome, &engine.state, jobs);
         if done.wrote {
             self.shared.set_full(false);
         }
@@ -191,16 +240,21 @@ impl Work {
     }
 }
 
-/// Whatever waits, up to the bounds of a group.
-fn gather(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+/// Whatever waits, up to the bounds of a group; and what came in between and is no job.
+fn gather(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Order>) -> (Vec<Box<dyn Job>>, Option<Order>) {
     let mut bytes = first.bytes();
     let mut jobs = vec![first];
     while jobs.len() < GROUP_JOBS_MAX && bytes < GROUP_BYTES_MAX {
-        let Ok(job) = queue.try_recv() else { break };
-        bytes += job.bytes();
-        jobs.push(job);
+        match queue.try_recv() {
+            Ok(Order::Job(job)) => {
+                bytes += job.bytes();
+                jobs.push(job);
+            }
+            Ok(other) => return (jobs, Some(other)),
+            Err(_) => break,
+        }
     }
-    jobs
+    (jobs, None)
 }
 
 fn finish(jobs: Vec<Box<dyn Job>>, outcome: &Result<(), StoreError>) {

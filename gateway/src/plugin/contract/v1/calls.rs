@@ -3,10 +3,12 @@
 use wasmtime::component::InstancePre;
 use wasmtime::{Result, Store};
 
+use super::connector::ConnectorCalls;
 use super::processor::ProcessorCalls;
-use super::{channel, inward, letter, mail, media, outward, session, signals, types};
+use super::{channel, crm, inward, letter, mail, media, outward, session, signals, types};
 use crate::interaction::{Identity, ReasonCode};
 use crate::plugin::Contract;
+use crate::plugin::connecting::{Answers, Found, Item, Note, Person, Report};
 use crate::plugin::exchange::{
     Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Passing, Receipt,
     Received, Request, SessionState, Signal, Step, Verdict,
@@ -18,6 +20,7 @@ use crate::plugin::state::CallState;
 pub(in crate::plugin) struct Calls {
     any: InstancePre<CallState>,
     channel: Option<channel::ChannelPre<CallState>>,
+    connector: Option<ConnectorCalls>,
     processor: Option<ProcessorCalls>,
     media: Option<media::WithMediaPre<CallState>>,
     signals: Option<signals::WithSignalsPre<CallState>>,
@@ -29,16 +32,19 @@ pub(super) type Answer<T> = Result<std::result::Result<T, Failure>>;
 
 impl Calls {
     pub(in crate::plugin) fn of(contract: Contract, pre: InstancePre<CallState>) -> Result<Self> {
-        let (channel, processor) = match contract {
-            Contract::Channel => (Some(channel::ChannelPre::new(pre.clone())?), None),
-            Contract::Processor => (None, Some(ProcessorCalls::of(pre.clone())?)),
+        let (mut channel, mut connector, mut processor) = (None, None, None);
+        match contract {
+            Contract::Channel => channel = Some(channel::ChannelPre::new(pre.clone())?),
+            Contract::Connector => connector = Some(ConnectorCalls::of(pre.clone())?),
+            Contract::Processor => processor = Some(ProcessorCalls::of(pre.clone())?),
         };
         Ok(Self {
+            channel,
+            connector,
             media: media::WithMediaPre::new(pre.clone()).ok(),
             signals: signals::WithSignalsPre::new(pre.clone()).ok(),
             session: session::WithSessionPre::new(pre.clone()).ok(),
             mail: mail::WithMailPre::new(pre.clone()).ok(),
-            channel,
             processor,
             any: pre,
         })
@@ -48,6 +54,7 @@ impl Calls {
     pub(in crate::plugin) async fn fit(&self, store: &mut Store<CallState>) -> Result<()> {
         let instance = self.any.instantiate_async(&mut *store).await?;
         self.channel.as_ref().map(|_| channel::Channel::new(&mut *store, &instance)).transpose()?;
+        self.connector.as_ref().map(|_| crm::Connector::new(&mut *store, &instance)).transpose()?;
         self.processor.as_ref().map(|_| ProcessorCalls::fit(&mut *store, &instance)).transpose()?;
         self.media.as_ref().map(|_| media::WithMedia::new(&mut *store, &instance)).transpose()?;
         self.signals.as_ref().map(|_| signals::WithSignals::new(&mut *store, &instance)).transpose()?;
@@ -194,6 +201,32 @@ impl Calls {
             None => Ok(Err(refused("the plugin does not export omnigate:processor/transform".to_owned()))),
         }
     }
+
+    pub(in crate::plugin) async fn deliver(&self, store: &mut Store<CallState>, items: Vec<Item>) -> Answer<Answers> {
+        match &self.connector {
+            Some(connector) => connector.deliver(store, items).await,
+            None => Ok(Err(is_no_connector())),
+        }
+    }
+
+    pub(in crate::plugin) async fn find(
+        &self,
+        store: &mut Store<CallState>,
+        person: Person,
+        known: Option<Note>,
+    ) -> Answer<Found> {
+        match &self.connector {
+            Some(connector) => connector.find(store, person, known).await,
+            None => Ok(Err(is_no_connector())),
+        }
+    }
+
+    pub(in crate::plugin) async fn report(&self, store: &mut Store<CallState>, request: Request) -> Answer<Report> {
+        match &self.connector {
+            Some(connector) => connector.handle_request(store, request).await,
+            None => Ok(Err(is_no_connector())),
+        }
+    }
 }
 
 pub(super) fn checked<G, T>(
@@ -214,6 +247,10 @@ fn no_token(error: HttpError) -> Fault {
 
 fn lacks(interface: &str) -> Failure {
     refused(format!("the plugin does not export omnigate:channel/{interface}"))
+}
+
+fn is_no_connector() -> Failure {
+    refused("the plugin does not export omnigate:connector/crm".to_owned())
 }
 
 fn refused(message: String) -> Failure {

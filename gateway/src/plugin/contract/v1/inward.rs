@@ -35,7 +35,7 @@ pub(super) fn outcome(outcome: adapter::Outcome, country: Option<Country>) -> Re
     Ok(Outcome { reply: reply(outcome.reply)?, happenings, files: Vec::new() })
 }
 
-fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
+pub(super) fn reply(reply: adapter::Reply) -> Result<Reply, Broken> {
     if !(200..=599).contains(&reply.status) {
         return Err(format!("{} is no status of an answer", reply.status));
     }

@@ -1,6 +1,7 @@
 //! Contract 1.
 
 mod calls;
+mod connector;
 mod content;
 mod hosts;
 mod inward;
@@ -70,6 +71,16 @@ mod mail {
             "omnigate:host": super::channel::omnigate::host,
             "omnigate:channel/events": super::channel::omnigate::channel::events,
         },
+        exports: { default: async },
+    });
+}
+
+/// The world that every connector exports.
+mod crm {
+    wasmtime::component::bindgen!({
+        path: ["../wit/types", "../wit/host", "../wit/connector"],
+        world: "omnigate:connector/connector",
+        with: { "omnigate:types": super::channel::omnigate::types, "omnigate:host": super::channel::omnigate::host },
         exports: { default: async },
     });
 }

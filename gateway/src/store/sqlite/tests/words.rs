@@ -70,7 +70,7 @@ async fn what_is_trimmed_leaves_no_word_behind() {
     store.index_now().await;
     assert_eq!(count(&store, "xyzzyplugh").await, 1);
     append_all(&store, (600..610).map(|n| said(n, "beside"))).await;
-    assert_eq!(store.trim(Time::from_ms(605), Time::from_ms(0)).await.unwrap(), 605);
+    assert_eq!(store.trim(&Time::from_ms(605).into(), Time::from_ms(0)).await.unwrap(), 605);
     assert_eq!(
         (count(&store, "xyzzyplugh").await, count(&store, "other").await, count(&store, "beside").await),
         (0, 0, 5)

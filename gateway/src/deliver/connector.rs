@@ -1,0 +1,268 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::attributed::event;
+use super::schedule::PAUSE_MAX;
+use super::target::{Attempt, Outcome, Scope, Target};
+use crate::channels::{ChannelState, count, count_by};
+use crate::connectors::{Bound, Connector, Lookups, Memory, Subject, person};
+use crate::customer::Directory;
+use crate::interaction::{Event, Part};
+use crate::media::Media;
+use crate::plugin::connecting::{Item, Taken};
+use crate::plugin::exchange::{Failure, Fault, FaultKind};
+use crate::store::{Record, StoreError};
+
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Where a CRM at its limit does not say how long.
+const REST: Duration = Duration::from_secs(10);
+
+/// Hands interactions to a connector: whatever waits goes together, at most one of each conversation, since a lane has one
+/// delivery at a time.
+pub struct ConnectorSender {
+    connector: Arc<Connector>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// What a connector's deliveries work with.
+pub struct Handover {
+    pub connector: Arc<Connector>,
+    pub memory: Arc<Memory>,
+    pub lookups: Arc<Lookups>,
+    pub directory: Arc<Directory>,
+    pub media: Arc<Media>,
+}
+
+/// One delivery, and who waits for its end.
+struct Job {
+    record: Record,
+    attempt: Attempt,
+    done: oneshot::Sender<Outcome>,
+}
+
+/// A delivery that is ready to leave.
+struct Ready {
+    job: Job,
+    subject: Subject,
+    item: Item,
+}
+
+#[async_trait]
+impl Target for ConnectorSender {
+    async fn deliver(&self, record: &Record, attempt: Attempt) -> Outcome {
+        let (done, outcome) = oneshot::channel();
+        let gone = || Outcome::Retry { after: None, why: "the delivery was cut off".into(), scope: Scope::Lane };
+        if self.jobs.send(Job { record: record.clone(), attempt, done }).await.is_err() {
+            return gone();
+        }
+        outcome.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Until its plugin is there, everything: it waits.
+    fn wants(&self, record: &Record) -> bool {
+        self.connector.bound().is_none_or(|bound| bound.kinds.contains(&record.kind))
+    }
+}
+
+impl Handover {
+    /// The subscriber's side, and what does the work as long as that is there.
+    pub fn start(self) -> (ConnectorSender, impl Future<Output = ()> + Send + 'static) {
+        let (jobs, waiting) = mpsc::channel(self.connector.config.batch);
+        let connector = self.connector.clone();
+        (ConnectorSender { connector, jobs }, Arc::new(self).gather(waiting))
+    }
+
+    /// Takes what waits whenever a call may begin: alone in quiet times, many together at a rush.
+    async fn gather(self: Arc<Self>, mut waiting: mpsc::Receiver<Job>) {
+        let config = &self.connector.config;
+        let places = Arc::new(Semaphore::new(config.concurrency));
+        let mut calls = JoinSet::new();
+        while let Ok(place) = places.clone().acquire_owned().await {
+            let mut jobs = Vec::new();
+            if waiting.recv_many(&mut jobs, config.batch).await == 0 {
+                break;
+            }
+            let this = self.clone();
+            calls.spawn(async move {
+                this.hand_over(jobs).await;
+                drop(place);
+            });
+            while calls.try_join_next().is_some() {}
+        }
+    }
+
+    async fn hand_over(&self, jobs: Vec<Job>) {
+        if let Some((why, left)) = self.not_now() {
+            jobs.into_iter().for_each(|job| job.end(not_now(left, why)));
+            return;
+        }
+        let Some(bound) = self.connector.bound() else {
+            let hold = |job: Job| job.end(Outcome::Hold { why: "the connector's plugin is not loaded".into() });
+            return jobs.into_iter().for_each(hold);
+        };
+        let ready = join_all(jobs.into_iter().map(|job| self.ready(job))).await;
+        self.send(&bound, ready.into_iter().flatten().collect()).await;
+    }
+
+    /// The CRM wants to be left alone.
+    fn not_now(&self) -> Option<(&'static str, Duration)> {
+        self.connector.resting().map(|left| ("the CRM is at its limit", left))
+    }
+
+    /// Everything that the connector needs of an interaction; what was taken before a crash ends here.
+    async fn ready(&self, job: Job) -> Option<Ready> {
+        match self.item(&job.record, job.attempt).await {
+            Ok(Some((subject, item))) => Some(Ready { job, subject, item }),
+            Ok(None) => {
+                job.end(Outcome::Done);
+                None
+            }
+            Err(error) => {
+                job.end(Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane });
+                None
+            }
+        }
+    }
+
+    async fn item(&self, record: &Record, attempt: Attempt) -> Result<Option<(Subject, Item)>, StoreError> {
+        let event = event(record)?;
+        let person = match record.contact {
+            Some(contact) => person(&self.directory, contact).await?,
+            None => None,
+        };
+        let contact = person.as_ref().map(|person| person.id);
+        let opened = event.data.conversation.as_ref().is_some_and(|conversation| conversation.new);
+        if let (Some(conversation), Some(contact)) = (record.conversation.filter(|_| opened), contact) {
+            self.lookups.begin(conversation, contact);
+        }
+        let about = event.data.message_id;
+        let subject = Subject { contact, conversation: record.conversation, interaction: record.id, about };
+        let known = self.memory.recall(&self.connector.name, &subject).await?;
+        if known.activity.is_some() && !attempt.replayed {
+            return Ok(None);
+        }
+        let body = self.media.render(record);
+        let item = Item {
+            files: self.files(&body),
+            interaction: String::from_utf8_lossy(&body).into_owned(),
+            person,
+            known,
+            attempt: attempt.number,
+            uncertain: attempt.uncertain,
+        };
+        Ok(Some((subject, item)))
+    }
+
+    /// Files of ours, by the address that stands in the event.
+    fn files(&self, body: &[u8]) -> BTreeMap<String, Uuid> {
+        let message = serde_json::from_slice::<Event>(body).ok().and_then(|event| event.data.message);
+        let urls = message.into_iter().flat_map(|message| message.parts).filter_map(|part| match part {
+            Part::Media { url, .. } => Some(url),
+            _ => None,
+        });
+        urls.filter_map(|url| Some((url.clone(), self.media.links().id_in(&url)?))).collect()
+    }
+
+    /// One call. If the plugin breaks on many, each goes alone: the one that broke it harms itself only.
+    async fn send(&self, bound: &Bound, ready: Vec<Ready>) {
+        if ready.is_empty() {
+            return;
+        }
+        count(&self.connector.counters.calls);
+        let items = ready.iter().map(|ready| ready.item.clone()).collect();
+        match bound.plugin.deliver(&bound.binding, items).await.result {
+            Ok(answers) => {
+                let answered = ready.into_iter().zip(answers);
+                join_all(answered.map(|(ready, answer)| self.answered(ready, answer))).await;
+            }
+            Err(Failure::Broken(broken)) => {
+                count(&self.connector.counters.broken);
+                tracing::error!(connector = self.connector.name, %broken, interactions = ready.len(), "the connector broke");
+                if ready.len() == 1 {
+                    return self.fail(ready, &Failure::Broken(broken));
+                }
+                for one in ready {
+                    Box::pin(self.send(bound, vec![one])).await;
+                }
+            }
+            Err(failure) => self.fail(ready, &failure),
+        }
+    }
+
+    fn fail(&self, ready: Vec<Ready>, failure: &Failure) {
+        for Ready { job, .. } in ready {
+            job.end(match failure {
+                Failure::Fault(fault) => self.refused(fault),
+                Failure::Broken(broken) => {
+                    count(&self.connector.counters.failed);
+                    Outcome::Retry { after: None, why: broken.to_string(), scope: Scope::Lane }
+                }
+                Failure::Busy => {
+                    let why = "no room for the call".into();
+                    Outcome::Retry { after: Some(BUSY_PAUSE), why, scope: Scope::Lane }
+                }
+            });
+        }
+    }
+
+    /// Noted before the delivery ends: after a crash it is not made again.
+    async fn answered(&self, Ready { job, subject, .. }: Ready, answer: Result<Taken, Fault>) {
+        let taken = match answer {
+            Ok(taken) => taken,
+            Err(fault) => return job.end(self.refused(&fault)),
+        };
+        match self.memory.remember(&self.connector.name, &subject, &taken).await {
+            Ok(()) => {
+                count_by(&self.connector.counters.taken, 1);
+                self.connector.set_state(ChannelState::Connected, None);
+                job.end(Outcome::Done);
+            }
+            Err(error) => job.end(Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane }),
+        }
+    }
+
+    fn refused(&self, fault: &Fault) -> Outcome {
+        count(&self.connector.counters.failed);
+        let why = fault.message.clone();
+        match fault.kind {
+            FaultKind::Unauthorized => {
+                self.connector.set_state(ChannelState::BadCredentials, Some(why.clone()));
+                Outcome::Hold { why }
+            }
+            FaultKind::RateLimited => {
+                let pause = fault.retry_after.unwrap_or(REST);
+                self.connector.rest(pause);
+                not_now(pause, &why)
+            }
+            FaultKind::Unavailable | FaultKind::Internal | FaultKind::Uncertain => {
+                self.connector.set_state(ChannelState::Degraded, Some(why.clone()));
+                Outcome::Retry { after: fault.retry_after, why, scope: Scope::Lane }
+            }
+            FaultKind::Invalid | FaultKind::NotFound | FaultKind::Rejected | FaultKind::Unsupported => {
+                Outcome::GiveUp { why }
+            }
+        }
+    }
+}
+
+/// A pause of hours would use up a record's attempts: a hold does not, and its probes end here until the time has come.
+fn not_now(left: Duration, why: &str) -> Outcome {
+    match left > PAUSE_MAX {
+        true => Outcome::Hold { why: format!("{why}, for {} minutes", left.as_secs().div_ceil(60)) },
+        false => Outcome::Retry { after: Some(left), why: why.to_owned(), scope: Scope::Target },
+    }
+}
+
+impl Job {
+    /// Who waited may be gone: then the delivery is made again after the next start.
+    fn end(self, outcome: Outcome) {
+        let _ = self.done.send(outcome);
+    }
+}

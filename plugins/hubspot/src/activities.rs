@@ -1,0 +1,145 @@
+//! What stands on a contact's timeline: a communication for SMS and WhatsApp, an e-mail for e-mail, a note for the rest.
+
+use omnigate_plugin::{Value, json};
+
+use crate::api::{Api, Properties};
+use crate::event::{Address, Direction, Event, Message};
+use crate::text::{field, html, line};
+
+/// Kinds of objects, as they stand in addresses.
+pub(crate) const KINDS: [&str; 3] = ["communications", "emails", "notes"];
+
+pub(crate) fn kind(medium: &str) -> &'static str {
+    match medium {
+        "sms" | "whatsapp" => "communications",
+        "email" => "emails",
+        _ => "notes",
+    }
+}
+
+/// A message.
+pub(crate) fn written(api: &Api, event: &Event, contact: &str) -> Properties {
+    let mut properties = body(api, event, Some(contact));
+    properties.insert(api.key().to_owned(), event.id.as_str().into());
+    properties.insert("hs_timestamp".into(), event.data.occurred_at.as_str().into());
+    match kind(event.medium()) {
+        "communications" => {
+            let channel = if event.medium() == "sms" { "SMS" } else { "WHATS_APP" };
+            properties.insert("hs_communication_channel_type".into(), channel.into());
+            properties.insert("hs_communication_logged_from".into(), "CRM".into());
+        }
+        "emails" => properties.extend(envelope(event)),
+        _ => {}
+    }
+    properties
+}
+
+/// What a status, an edit or a deletion changes; `None` if HubSpot has no place for it.
+pub(crate) fn changed(api: &Api, event: &Event) -> Option<Properties> {
+    match event.kind.trim_start_matches("omnigate.") {
+        "message.edited" => Some(body(api, event, None)),
+        "message.deleted" => status(api, event.medium(), "deleted"),
+        _ => status(api, event.medium(), event.data.status.as_deref()?),
+    }
+}
+
+fn status(api: &Api, medium: &str, status: &str) -> Option<Properties> {
+    let one = |name: &str, value: &str| Properties::from_iter([(name.to_owned(), Value::from(value))]);
+    match (kind(medium), status) {
+        ("emails", "queued") => Some(one("hs_email_status", "SENDING")),
+        ("emails", "sent" | "delivered" | "read") => Some(one("hs_email_status", "SENT")),
+        ("emails", "failed" | "expired") => Some(one("hs_email_status", "FAILED")),
+        ("emails", _) => None,
+        (_, status) => api.settings.status_property.as_ref().map(|name| one(name, status)),
+    }
+}
+
+fn body(api: &Api, event: &Event, contact: Option<&str>) -> Properties {
+    let message = event.data.message.as_ref();
+    let text = message.map_or("", |message| &message.text);
+    let below = below(api, event, contact);
+    let properties = match kind(event.medium()) {
+        "communications" => vec![("hs_communication_body", field(text, &below).into())],
+        "emails" => vec![
+            (
+                "hs_email_subject",
+                line(message.and_then(|message| message.subject.as_deref()).unwrap_or_default()).into(),
+            ),
+            ("hs_email_html", field(text, &below).into()),
+        ],
+        _ => vec![("hs_note_body", field(text, &below).into())],
+    };
+    properties.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect()
+}
+
+/// Where it came from and went to, its files, and where to read on.
+fn below(api: &Api, event: &Event, contact: Option<&str>) -> String {
+    let mut lines = vec![html(&way(event))];
+    let parts = event.data.message.iter().flat_map(|message| &message.parts);
+    lines.extend(parts.filter_map(file_name).map(|name| format!("File: {}", html(&name))));
+    lines.extend(link(api, event, contact).map(|link| {
+        let link = html(&link);
+        format!("<a href=\"{link}\">{link}</a>")
+    }));
+    format!("<br><br>{}", lines.join("<br>"))
+}
+
+/// `Inbound telegram (support-bot), from Ann (12345)`.
+fn way(event: &Event) -> String {
+    let data = &event.data;
+    let direction = match data.direction {
+        Direction::Inbound => "Inbound",
+        Direction::Outbound => "Outbound",
+    };
+    let channel = data.channel.as_ref().map_or("", |channel| &channel.name);
+    let author = data.author.name.as_deref().filter(|_| data.author.kind != "contact");
+    let by = author.map_or(String::new(), |name| format!(" by {name}"));
+    let other = match data.direction {
+        Direction::Inbound => data.from.as_ref().map(|from| format!(", from {}", shown(from))),
+        Direction::Outbound => data.to.first().map(|to| format!(", to {}", shown(to))),
+    };
+    line(&format!("{direction} {} ({channel}){by}{}", event.medium(), other.unwrap_or_default()))
+}
+
+fn shown(address: &Address) -> String {
+    match &address.name {
+        Some(name) => format!("{name} ({})", address.value),
+        None => address.value.clone(),
+    }
+}
+
+fn file_name(part: &Value) -> Option<String> {
+    let is_file = part["type"] == "media";
+    let name = part["name"].as_str().or(part["content_type"].as_str()).or(part["kind"].as_str());
+    is_file.then(|| name.unwrap_or("unnamed").to_owned())
+}
+
+fn link(api: &Api, event: &Event, contact: Option<&str>) -> Option<String> {
+    let conversation = event.data.conversation.as_ref().map_or("", |conversation| &conversation.id);
+    let link = api.settings.link.as_ref()?.replace("{conversation_id}", conversation);
+    Some(link.replace("{contact_id}", contact.unwrap_or_default()))
+}
+
+fn envelope(event: &Event) -> Vec<(String, Value)> {
+    let data = &event.data;
+    let (direction, status) = match data.direction {
+        Direction::Inbound => ("INCOMING_EMAIL", "SENT"),
+        Direction::Outbound => ("EMAIL", "SENDING"),
+    };
+    let party = |address: &Address| json!({ "email": address.value, "firstName": address.name });
+    let headers = json!({ "from": data.from.as_ref().map(party), "to": data.to.iter().map(party).collect::<Vec<_>>() });
+    let properties: [(&str, Value); 3] = [
+        ("hs_email_direction", direction.into()),
+        ("hs_email_status", status.into()),
+        ("hs_email_headers", headers.to_string().into()),
+    ];
+    properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What a ticket is called.
+pub(crate) fn title(event: &Event, message: Option<&Message>) -> String {
+    let subject = message.and_then(|message| message.subject.clone()).filter(|subject| !subject.trim().is_empty());
+    let said = message.map(|message| message.text.clone()).filter(|text| !text.trim().is_empty());
+    let title = line(&subject.or(said).unwrap_or_default());
+    if title.is_empty() { format!("Conversation on {}", event.medium()) } else { title }
+}

@@ -1,0 +1,122 @@
+//! Connectors: plugins that keep a CRM in step.
+
+use serde::Deserialize;
+
+pub use crate::connector_bindings::exports::omnigate::connector::crm::{
+    Change, Context, Field, Found, Item, News, Note, Notes, Outcome, Person, Reply, Request, Taken,
+};
+use crate::{Fault, Header};
+
+/// A connector. Every call runs in a fresh instance, as with adapters.
+pub trait Connector {
+    /// Takes interactions, at most one of each conversation, and answers one by one in their order.
+    ///
+    /// # Errors
+    /// A fault of the whole call speaks for all of them. `rate-limited` lets the CRM rest, `unauthorized` holds everything
+    /// until an operator gave better credentials, `unavailable` and `uncertain` come again, `rejected` and `invalid` do not.
+    fn deliver(ctx: &Context, items: Vec<Item>) -> Result<Vec<Result<Taken, Fault>>, Fault>;
+
+    /// Who somebody is in the CRM, and what the contact center should know. Backends wait for the answer.
+    ///
+    /// # Errors
+    /// The backend goes on without an answer.
+    fn find(ctx: &Context, person: Person, known: Option<Note>) -> Result<Found, Fault>;
+
+    /// A request of the CRM: check that it is authentic, then tell what changed.
+    ///
+    /// # Errors
+    /// `unauthorized` for a wrong signature, `invalid` for an unreadable body.
+    fn handle_request(ctx: &Context, request: Request) -> Result<Outcome, Fault> {
+        let _ = (ctx, request);
+        Err(Fault::not_found("this connector takes no requests"))
+    }
+}
+
+impl Context {
+    /// The connector's settings in its own type. The gateway has checked them and filled in the defaults.
+    ///
+    /// # Errors
+    /// `internal`: manifest and type do not agree.
+    pub fn settings<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
+        serde_json::from_str(&self.settings)
+            .map_err(|error| Fault::internal(format!("settings of another shape: {error}")))
+    }
+}
+
+impl Note {
+    /// An id in the CRM, with nothing else to remember.
+    pub fn id(id: impl Into<String>) -> Self {
+        Self { id: id.into(), data: None }
+    }
+}
+
+impl Taken {
+    /// Nothing to note.
+    pub fn nothing() -> Self {
+        Self { contact: None, conversation: None, activity: None, extra: None }
+    }
+}
+
+impl Request {
+    /// The value of a header field.
+    ///
+    /// # Errors
+    /// `unauthorized` if there is none: without it nobody can tell who sent the request.
+    pub fn signature(&self, name: &str) -> Result<&str, Fault> {
+        crate::header(&self.headers, name).ok_or_else(|| Fault::unauthorized(format!("no header {name}")))
+    }
+}
+
+impl Reply {
+    /// An empty answer.
+    pub fn status(status: u16) -> Self {
+        Self { status, headers: Vec::<Header>::new(), body: Vec::new() }
+    }
+}
+
+/// Makes a component of a connector: `connector!(MyConnector, "manifest.json");`, the path relative to the source file.
+#[macro_export]
+macro_rules! connector {
+    ($connector:ty, $manifest:literal) => {
+        const _: () = {
+            const MANIFEST: &[u8] = include_bytes!($manifest);
+
+            #[used]
+            #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "omnigate:manifest"))]
+            static SECTION: [u8; MANIFEST.len()] = *include_bytes!($manifest);
+
+            struct Exported;
+
+            use $crate::connector as words;
+
+            impl $crate::connector_bindings::exports::omnigate::connector::crm::Guest for Exported {
+                fn deliver(
+                    ctx: words::Context,
+                    items: Vec<words::Item>,
+                ) -> Result<Vec<Result<words::Taken, $crate::Fault>>, $crate::Fault> {
+                    $crate::install_panic_hook();
+                    <$connector as words::Connector>::deliver(&ctx, items)
+                }
+
+                fn find(
+                    ctx: words::Context,
+                    person: words::Person,
+                    known: Option<words::Note>,
+                ) -> Result<words::Found, $crate::Fault> {
+                    $crate::install_panic_hook();
+                    <$connector as words::Connector>::find(&ctx, person, known)
+                }
+
+                fn handle_request(
+                    ctx: words::Context,
+                    request: words::Request,
+                ) -> Result<words::Outcome, $crate::Fault> {
+                    $crate::install_panic_hook();
+                    <$connector as words::Connector>::handle_request(&ctx, request)
+                }
+            }
+
+    $crate::connector_bindings::export!(Exported with_types_in $crate::connector_bindings);
+        };
+    };
+}
