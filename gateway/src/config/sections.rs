@@ -286,12 +286,12 @@ fn country(text: &str) -> Result<Country, String> {
 
 /// What still waits for a backend must not be removed under it.
 fn retention(section: &Section<'_>, rules: &Keeping) -> Duration {
-    let retention = section.duration("retention", rules.retention, hours(1)..=days(3650));
-    if retention <= rules.retries && retention != rules.retention {
+    let own = section.optional_duration("retention", hours(1)..=days(3650));
+    if own.is_some_and(|own| own <= rules.retries) {
         let retries = show_duration(rules.retries);
         section.problem("retention", &format!("must be longer than all delivery.retries together ({retries})"));
     }
-    retention
+    own.unwrap_or(rules.retention)
 }
 
 pub(super) fn grants(section: &Section<'_>) -> Grants {

@@ -98,6 +98,13 @@ impl<'a> Section<'a> {
         flag
     }
 
+    /// A duration, where it was typed: without it another key counts.
+    pub(super) fn optional_duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let range = millis(*range.start())..=millis(*range.end());
+        self.document(key, None);
+        self.typed(key).and_then(|typed| self.measure(&typed, &DURATION, &range)).map(Duration::from_millis)
+    }
+
     /// A whole number.
     pub(super) fn count(&self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> usize {
         self.bounded(key, &COUNT, default, range) as usize

@@ -38,11 +38,9 @@ async fn an_export_has_everything_of_one_contact() {
     assert_eq!(lines[0]["data"]["identities"][0]["value"], ANN);
     let conversations = of("conversation");
     assert_eq!((conversations.len(), &conversations[0]["channels"]), (1, &json!(["sms"])));
-    let texts: Vec<&Value> = of("interaction").iter().map(|event| &event["data"]["message"]["text"]).collect();
-    assert_eq!(
-        &texts[..250],
-        (0..250).map(|n| json!(format!("text {n}"))).collect::<Vec<_>>().iter().collect::<Vec<_>>()
-    );
+    let texts: Vec<&str> =
+        of("interaction").iter().filter_map(|event| event["data"]["message"]["text"].as_str()).collect();
+    assert_eq!(texts[..250], (0..250).map(|n| format!("text {n}")).collect::<Vec<_>>());
     assert!(!text.contains("from somebody else"));
     assert_eq!((of("message").len(), &of("message")[0]["id"]), (1, &sent["id"]));
     let media = of("media");

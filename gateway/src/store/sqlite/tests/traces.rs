@@ -20,13 +20,14 @@ fn files_with(directory: &Path, text: &str) -> Vec<String> {
 async fn fill(store: &impl crate::store::Store) -> Vec<Uuid> {
     let mut secret = Vec::new();
     for n in 0..600_u64 {
-        let text = if n % 7 == 0 { "trace-of-ann" } else { "somebody else" };
+        let text = if n.is_multiple_of(7) { "trace-of-ann" } else { "somebody else" };
         let body = format!("{{\"text\":\"{}\"}}", text.repeat(1 + (n as usize * 37) % 900));
-        let added = NewEvent { raw: (n % 14 == 0).then(|| Bytes::from(body.clone())), ..event(n.into(), body.into()) };
-        if n % 7 == 0 {
+        let added =
+            NewEvent { raw: n.is_multiple_of(14).then(|| Bytes::from(body.clone())), ..event(n.into(), body.into()) };
+        if n.is_multiple_of(7) {
             secret.push(added.id);
         }
-        let name = |k: u64| Key(format!("entry/{}{}", k % 53, if k % 7 == 0 { "trace-of-ann" } else { "" }));
+        let name = |k: u64| Key(format!("entry/{}{}", k % 53, if k.is_multiple_of(7) { "trace-of-ann" } else { "" }));
         let writes =
             vec![Write::put(name(n), text.repeat(1 + n as usize % 300)), Write::delete(name(n.wrapping_sub(40)))];
         store.commit(Batch { events: vec![added], writes, ..Batch::default() }).await.unwrap();
