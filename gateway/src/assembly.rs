@@ -30,6 +30,8 @@ use crate::media::{self, Media};
 use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools, Transport};
 use crate::privacy::Eraser;
+use crate::processors::Processors;
+use crate::routes::{self, Routes};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
 
@@ -44,6 +46,7 @@ pub struct Gateway {
     pub config: Config,
     pub store: Arc<dyn Store>,
     pub plugins: Arc<Plugins>,
+    pub processors: Arc<Processors>,
     pub edge: Arc<Edge>,
     pub directory: Arc<Directory>,
     pub consents: Arc<Consents>,
@@ -94,9 +97,11 @@ impl Gateway {
         let directory = Arc::new(Directory::new(store.clone(), config.conversations.clone()));
         let consents = Arc::new(Consents::new(store.clone(), &config.consent, &config.channels));
         let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
+        let processors = Arc::new(Processors::new(&config));
         let (people, will) = (directory.clone(), consents.clone());
-        let accept = Accept::new(store.clone(), people, will, media.clone(), base, retention);
-        let accept = Arc::new(accept.guarded(config.loops.clone()));
+        let accept = Accept::new(routes::around(&store, &config), people, will, media.clone(), base, retention);
+        let accept = accept.guarded(config.loops.clone());
+        let accept = Arc::new(accept.behind(processors.clone(), config.plugins.limits.quarantine));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
         let limits = &config.plugins.limits;
@@ -112,6 +117,8 @@ impl Gateway {
         let lookups = Arc::new(Lookups::new(&connectors, directory.clone(), memory.clone()));
         let mut problems = channels.bind(&plugins);
         problems.extend(connectors.bind(&plugins));
+        problems.extend(processors.bind(&plugins, limits));
+        problems.extend(processors.try_out(limits).await);
         if !problems.is_empty() {
             return Err(StartError::Problems(problems));
         }
@@ -135,6 +142,7 @@ impl Gateway {
             config,
             store,
             plugins,
+            processors,
             edge,
             directory,
             consents,
@@ -164,6 +172,7 @@ impl Gateway {
         chores.spawn(self.plugins.clone().watch());
         chores.spawn(rebind(self.clone()));
         chores.spawn(trim(self.clone()));
+        chores.spawn(answer_owed(self.clone()));
         chores.spawn(self.eraser.clone().run());
         let accept = self.edge.accept.clone();
         chores.spawn(async move { accept.watch_fallbacks().await });
@@ -189,6 +198,7 @@ impl Gateway {
             permits: self.permits.clone(),
             edge: self.edge.clone(),
             deliveries: self.deliveries.clone(),
+            processors: self.processors.clone(),
             dead_letters: DeadLetters::new(self.store.clone()),
             controllers: self.controllers(),
             stop: stop.clone(),
@@ -216,8 +226,18 @@ impl Gateway {
                 self.begin_at_the_end(lease, subscriber).await?;
                 self.start_subscriber(lease, subscriber.clone(), stop, work);
             }
+            self.watch_backends(lease, chores);
         }
         Ok(())
+    }
+
+    /// Where routes name who stands in.
+    fn watch_backends(&self, lease: Lease, chores: &mut JoinSet<()>) {
+        for stand_in in Routes::new(&self.config.routes).stand_ins() {
+            let (deliveries, store) = (self.deliveries.clone(), self.store.clone());
+            let watch = deliver::Watch { stand_in, deliveries, store, lease, retention: self.config.store.retention };
+            chores.spawn(watch.run());
+        }
     }
 
     fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
@@ -298,7 +318,8 @@ impl Gateway {
     fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
         let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
         let story = Arc::new(Story::new(name, backend, media, store, directory));
-        let target = Backend::new(self.egress.clone(), backend.url.clone(), &backend.secret, backend.timeout, story)
+        let url = backend.url.clone();
+        let target = Backend::new(name, self.egress.clone(), url, &backend.secret, backend.timeout, story)
             .with_context(|| format!("backends.{name}.secret"))?;
         let target = self.attributed(Arc::new(target));
         Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, target))
@@ -443,6 +464,16 @@ async fn rebind(gateway: Arc<Gateway>) {
         for problem in gateway.edge.connectors.bind(&gateway.plugins) {
             tracing::error!(%problem, "a connector does not fit its new plugin and keeps the old one");
         }
+        for problem in gateway.processors.bind(&gateway.plugins, &gateway.config.plugins.limits) {
+            tracing::error!(%problem, "a processor does not fit its new plugin and keeps the old one");
+        }
+    }
+}
+
+/// What processors owed before a crash; what comes while the gateway runs is answered as it comes.
+async fn answer_owed(gateway: Arc<Gateway>) {
+    if let Err(error) = gateway.edge.accept.answer_owed().await {
+        tracing::error!(%error, "answers that processors owe cannot be sent");
     }
 }
 

@@ -20,4 +20,6 @@ pub mod media;
 pub mod outbound;
 pub mod plugin;
 pub mod privacy;
+pub mod processors;
+pub mod routes;
 pub mod store;

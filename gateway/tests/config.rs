@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use omnigate::config::{Config, ConfigErrors, Engine, Loaded, Marketing, OnUncertain, Problem, Scope, parse_duration};
+use omnigate::config::{
+    Config, ConfigErrors, Engine, Loaded, Marketing, OnFailure, OnUncertain, Problem, Scope, Ways, parse_duration,
+};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -122,6 +124,24 @@ fn everything_typed_arrives() {
 }
 
 #[test]
+fn processors_stand_in_the_order_of_the_file_and_routes_as_typed() {
+    let text = "[processors.z]\nplugin = \"a\"\n[processors.a]\nplugin = \"b\"\n[processors.m]\nplugin = \"c\"\n";
+    let names: Vec<String> =
+        parse(text).unwrap().config.processors.into_iter().map(|processor| processor.name).collect();
+    assert_eq!(names, ["z", "a", "m"]);
+    let everything = std::fs::read_to_string(format!("{CASES}/good/everything.toml")).unwrap();
+    let config = parse(&everything).unwrap().config;
+    let redact = &config.processors[0];
+    assert_eq!((redact.on_failure, redact.ways), (OnFailure::Reject, Ways::In));
+    let [german, words] = &config.routes[..] else { panic!("{:?}", config.routes) };
+    assert_eq!((german.name.as_deref(), german.keep, german.matches.share), (Some("german"), true, Some(20)));
+    assert_eq!(german.matches.attribute["tier"], ["gold", "1"]);
+    assert_eq!(german.fallback.as_ref().unwrap().after, Duration::from_secs(600));
+    let words = &words.matches.text.as_ref().unwrap().regex;
+    assert!(words.is_match("Good Morning, all") && !words.is_match("othello"));
+}
+
+#[test]
 fn the_shipped_file_starts_anywhere() {
     let path = Path::new(ROOT).join("config.toml");
     let shipped = Config::parse(&std::fs::read_to_string(&path).unwrap(), Path::new(ROOT), &|_| None).unwrap();
@@ -142,6 +162,7 @@ fn the_shipped_file_is_right_in_its_comments() {
     let loaded = Config::parse(&uncommented, Path::new(ROOT), &|_| Some("set".into())).unwrap();
     let channels: Vec<&str> = loaded.config.channels.keys().map(String::as_str).collect();
     assert_eq!(channels, ["support-mail", "support-sms", "telegram", "website", "whatsapp"]);
+    assert_eq!((&*loaded.config.processors[0].plugin, &*loaded.config.routes[0].backends[0]), ("redact", "desk"));
 }
 
 #[test]

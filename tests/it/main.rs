@@ -20,6 +20,8 @@ mod media;
 mod outbound;
 mod people;
 mod privacy;
+mod processors;
+mod routes;
 mod sending;
 mod support;
 mod tokens;

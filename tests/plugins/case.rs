@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use omnigate::interaction::{Identity, Part};
+use omnigate::interaction::{AuthorKind, Direction, Identity, Part};
 use omnigate::plugin::connecting::Note;
+use omnigate::plugin::exchange::Piece;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -31,6 +32,7 @@ pub struct Case {
     pub state: Option<State>,
     pub frame: Option<String>,
     pub mail: Option<Mail>,
+    pub passing: Option<Passing>,
     /// For a connector: what it is handed.
     #[serde(default)]
     pub items: Vec<Item>,
@@ -109,9 +111,50 @@ pub enum Call {
     Frame,
     Receive,
     Compose,
+    Process,
     Deliver,
     Find,
     Report,
+}
+
+/// A message on its way past a processor.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passing {
+    #[serde(default = "default_medium")]
+    pub medium: String,
+    #[serde(default = "default_direction")]
+    pub direction: Direction,
+    #[serde(default = "default_writer")]
+    pub author: AuthorKind,
+    pub sender: Option<Identity>,
+    #[serde(default)]
+    pub recipients: Vec<Identity>,
+    pub automatic: Option<String>,
+    #[serde(default)]
+    pub edited: bool,
+    pub subject: Option<String>,
+    pub quoted_text: Option<String>,
+    /// As in interactions; or files as adapters tell of them.
+    pub parts: Vec<Piece>,
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+    #[serde(default)]
+    pub tags: Map<String, Value>,
+    /// The text of the first part that many times over: for what is too long to write down.
+    pub times: Option<usize>,
+}
+
+fn default_medium() -> String {
+    "sms".into()
+}
+
+fn default_direction() -> Direction {
+    Direction::Inbound
+}
+
+fn default_writer() -> AuthorKind {
+    AuthorKind::Contact
 }
 
 #[derive(Deserialize)]

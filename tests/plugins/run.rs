@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use omnigate::config::{self, Limits, Secret};
 use omnigate::egress::Egress;
-use omnigate::interaction::{AuthorKind, Identity, Part, Time};
+use omnigate::interaction::{AuthorKind, ChannelRef, Identity, Part, Time};
 use omnigate::plugin::connecting::{Item, Notes, Person, Taken};
 use omnigate::plugin::exchange::{
-    Arrived, Called, Failure, Fault, Letter, Opening, Outbound, Outcome, Request, SessionState, Signal, Step,
+    Arrived, Called, Content, Failure, Fault, Letter, Opening, Outbound, Outcome, Passing, Piece, Request,
+    SessionState, Signal, Step,
 };
 use omnigate::plugin::{self, Binding, Contract, KeptFile, KvEntry, KvError, Plugin, Plugins, Services, Ticket, Tools};
 use ring::hmac;
@@ -86,6 +87,9 @@ impl Runner {
 
     fn channel_binding(&self, case: &Case, plugin: &Plugin, peer: &Peer, path: &Path) -> Binding {
         let settings = Value::Object(case.settings.clone()).to_string().replace("{peer}", &peer.url());
+        if plugin.manifest().kind() == Some(Contract::Processor) {
+            return self.processor(case, plugin, path);
+        }
         let channel = config::Channel {
             settings: serde_json::from_str(&settings).unwrap(),
             secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
@@ -97,6 +101,27 @@ impl Runner {
         let key = Secret::new("a key that a gateway made for this");
         let public_url = case.public_url.parse().unwrap();
         Binding::new(&case.channel, &channel, plugin.manifest(), &public_url, &self.limits, key)
+    }
+}
+
+impl Runner {
+    fn processor(&self, case: &Case, plugin: &Plugin, path: &Path) -> Binding {
+        let processor = config::Processor {
+            name: "case".into(),
+            plugin: plugin.manifest().id.clone(),
+            settings: case.settings.clone(),
+            secrets: case.secrets.iter().map(|(slot, value)| (slot.clone(), Secret::new(value))).collect(),
+            oauth: BTreeMap::new(),
+            grants: config::Grants::default(),
+            on_failure: config::OnFailure::Hold,
+            ways: config::Ways::Both,
+            channels: Vec::new(),
+        };
+        let checked = plugin::check_processor("case", &processor, plugin.manifest());
+        assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);
+        let mut binding = Binding::of_processor("case", &processor, plugin.manifest(), &self.limits);
+        binding.clock = Some(serde_json::from_value::<Time>(json!(case.now)).unwrap());
+        binding
     }
 }
 
@@ -158,6 +183,10 @@ async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) 
             shown(plugin.receive(binding, mail).await, |received| {
                 with_files(json!({"events": received.happenings}), &received.files)
             })
+        }
+        case::Call::Process => {
+            let passing = passing(case.passing.expect("[passing]"), &case.channel);
+            shown(plugin.process(binding, passing).await, |verdict| json!(verdict))
         }
         case::Call::Compose => {
             let message = message(case.message.expect("[message]"), &case.files);
@@ -235,6 +264,24 @@ fn with_files(mut shown: Value, files: &[KeptFile]) -> Value {
         shown["files"] = json!(files);
     }
     shown
+}
+
+fn passing(mut case: case::Passing, channel: &str) -> Passing {
+    if let (Some(times), Some(Piece::Part(Part::Text { text, .. }))) = (case.times, case.parts.first_mut()) {
+        *text = text.repeat(times);
+    }
+    Passing {
+        channel: ChannelRef { name: channel.to_owned(), medium: case.medium, adapter: "test".into() },
+        direction: case.direction,
+        author: case.author,
+        sender: case.sender,
+        recipients: case.recipients,
+        automatic: case.automatic,
+        edited: case.edited,
+        content: Content { subject: case.subject, parts: case.parts, quoted_text: case.quoted_text },
+        metadata: case.metadata,
+        tags: case.tags,
+    }
 }
 
 /// Line by line, so that a difference can be read.

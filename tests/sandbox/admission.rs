@@ -27,7 +27,8 @@ fn refusal(plugins: &Plugins, bytes: &[u8]) -> String {
 }
 
 const REBUILD: &str = "rebuild it with an SDK for channel@1";
-const OFFERED: &str = "this gateway offers channel@1 and connector@1: rebuild it with an SDK for what is offered";
+const OFFERED: &str =
+    "this gateway offers channel@1, connector@1 and processor@1: rebuild it with an SDK for what is offered";
 
 #[tokio::test]
 async fn each_refusal_names_the_plugin_the_rule_and_the_way_out() {

@@ -84,6 +84,22 @@ async fn authentic_requests_on_which_the_adapter_breaks_are_kept_and_digested_la
 }
 
 #[tokio::test]
+async fn what_no_processor_could_redact_is_kept_only_where_the_operator_allows_it() {
+    let redact = |name: &str, on_failure: &str| {
+        let config = config(&["moody"]).processor(name, "redact", json!({}));
+        config.set(&format!("processors.{name}"), "on_failure", on_failure)
+    };
+    let gateway = Gateway::start(redact("strict", "reject")).await;
+    let client = gateway.client();
+    assert!(signed(&client, "moody", "moody-trap", "x").await.expect(503).header("retry-after").is_some());
+    assert!(kept(&client).await.is_empty());
+    let (_, stopped) = gateway.terminate().await;
+    let gateway = stopped.start_with(redact("lenient", "hold")).await;
+    signed(&gateway.client(), "moody", "moody-trap", "x").await.expect(200);
+    assert_eq!(kept(&gateway.client()).await.len(), 1);
+}
+
+#[tokio::test]
 async fn so_many_are_kept_and_no_more() {
     let gateway = Gateway::start(config(&["moody", "other"])).await;
     let client = gateway.client();

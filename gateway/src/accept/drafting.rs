@@ -259,6 +259,7 @@ impl<'a> Drafting<'a> {
         data.to.clone_from(&message.recipients);
         data.external_ids = std::iter::once(&message.id).chain(&message.known_as).cloned().collect();
         data.metadata.clone_from(&message.metadata);
+        data.tags.clone_from(&message.tags);
         if let Some(what) = &message.automatic {
             data.metadata.insert(AUTOMATIC.into(), what.clone().into());
         }

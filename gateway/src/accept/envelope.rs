@@ -78,6 +78,7 @@ pub(super) fn blank(
         is_final: None,
         reason: None,
         detail: None,
+        route: None,
         tags: serde_json::Map::new(),
         metadata: serde_json::Map::new(),
     }

@@ -39,13 +39,8 @@ pub(super) struct Scene<'a> {
 }
 
 impl Accept {
-    /// Appends what happened on a channel: all of it or nothing, durable when it returns.
-    ///
-    /// `position`: how far a mailbox was read, written with the last of it.
-    ///
-    /// # Errors
-    /// As the store's commit.
-    pub async fn happened(
+    /// Appends what came past the processors, and `position` with the last of it.
+    pub(super) async fn append_told(
         &self,
         channel: &ChannelRef,
         told: &[Told<'_>],
@@ -157,7 +152,7 @@ impl Accepted {
 }
 
 /// What tells one happening from another, where anything does.
-fn name_of(happening: &Happening) -> Option<(Kind, &str)> {
+pub(super) fn name_of(happening: &Happening) -> Option<(Kind, &str)> {
     Some(match happening {
         Happening::Message(message) => (Kind::MessageReceived, &message.id),
         Happening::Echo(message) => (Kind::MessageEchoed, &message.id),

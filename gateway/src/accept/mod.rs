@@ -7,9 +7,12 @@ mod envelope;
 mod erased;
 mod fallback;
 mod happened;
+mod held;
 mod loops;
 mod messages;
+mod passing;
 mod people;
+mod replies;
 mod status;
 mod submit;
 mod ways;
@@ -23,9 +26,11 @@ use uuid::Uuid;
 pub use envelope::{Trace, channel_lane};
 pub use erased::Parting;
 pub use happened::{Accepted, Told};
+pub use held::{Held, Retried};
 pub use loops::LOOPS;
 pub use messages::{MessageState, Step};
 pub use people::{PeopleError, Whom};
+pub use replies::owed_replies;
 pub use status::Report;
 pub use submit::{Addressed, Chosen, Idempotency, Submission, SubmitError, Submitted, target};
 pub use ways::{Fallback, Way};
@@ -34,6 +39,7 @@ pub use will::Will;
 use crate::config::Loops;
 use crate::customer::{Consents, Directory};
 use crate::media::Media;
+use crate::processors::Processors;
 use crate::store::{Retention, Store, StoreError};
 
 /// Rounds until giving up: in each, somebody else got through.
@@ -48,6 +54,10 @@ pub struct Accept {
     schema_url: String,
     retention: Retention,
     loops: Loops,
+    processors: Arc<Processors>,
+    /// Messages held for one channel, at most.
+    held_max: usize,
+    held: held::HeldCounts,
 }
 
 impl Accept {
@@ -62,13 +72,25 @@ impl Accept {
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
-        Self { store, directory, consents, media, schema_url, retention, loops }
+        let (processors, held) = (Arc::default(), held::HeldCounts::default());
+        Self { store, directory, consents, media, schema_url, retention, loops, processors, held_max: 0, held }
     }
 
     /// With bounds for what no person writes.
     #[must_use]
     pub fn guarded(self, loops: Loops) -> Self {
         Self { loops, ..self }
+    }
+
+    /// Behind processors; `held_max`: messages of one channel that may wait for one that failed.
+    #[must_use]
+    pub fn behind(self, processors: Arc<Processors>, held_max: usize) -> Self {
+        Self { processors, held_max, ..self }
+    }
+
+    /// Whether a request of a channel may be kept as it came, although no processor has seen what is in it.
+    pub fn let_keep(&self, channel: &str) -> bool {
+        self.processors.let_keep(channel)
     }
 
     /// Somebody was faster: forgets what was read, and allows another round unless there were too many.

@@ -32,6 +32,7 @@ pub struct Submission {
     pub in_reply_to: Option<Uuid>,
     pub expires_in: Option<Duration>,
     pub metadata: Map<String, Value>,
+    pub tags: Map<String, Value>,
     pub idempotency: Option<Idempotency>,
     /// The backend on whose behalf it is, where the caller speaks for one.
     pub backend: Option<String>,
@@ -119,6 +120,10 @@ pub enum SubmitError {
     UnknownReply(Uuid),
     #[error("backend {0} is in control of the conversation")]
     Controlled(String),
+    #[error("processor {processor} does not let it pass: {reason}")]
+    Dropped { processor: String, reason: String },
+    #[error("processor {processor} does not work at the moment")]
+    NotProcessed { processor: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -136,6 +141,7 @@ impl Accept {
     /// # Errors
     /// See [`SubmitError`].
     pub async fn submit(&self, submission: &Submission) -> Result<Submitted, SubmitError> {
+        let submission = &*self.passed(submission).await?;
         let mut rounds = Rounds::default();
         loop {
             match self.append_submission(submission).await {
@@ -207,6 +213,7 @@ impl Accept {
         data.to = vec![begun.to.clone()];
         data.in_reply_to = submission.in_reply_to;
         data.metadata.clone_from(&submission.metadata);
+        data.tags.clone_from(&submission.tags);
         let mut told = begun.told();
         told["category"] = json!(submission.category);
         data.detail = Some(told);

@@ -11,6 +11,7 @@ use super::Api;
 use super::answer::{Answer, accepted, ok};
 use super::input::{Id, NoParams, Params};
 use super::interactions::limit;
+use crate::accept::{Held, Retried};
 use crate::channels::Quarantined;
 use crate::deliver::{DeadKind, DeadLetter, RetryError};
 use crate::edge::{Problem, Replayed};
@@ -93,6 +94,7 @@ pub(super) async fn retry(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) 
     match letter.kind {
         DeadKind::Delivery => api.dead_letters.retry(id, &api.deliveries).await?,
         DeadKind::Request => replay(&api, quarantined(&letter)?).await?,
+        DeadKind::Message => retry_held(&api, held(&letter)?).await?,
     }
     accepted()
 }
@@ -104,6 +106,13 @@ async fn replay(api: &Api, kept: Quarantined) -> Result<(), Problem> {
     }
 }
 
+async fn retry_held(api: &Api, held: Held) -> Result<(), Problem> {
+    match api.edge.accept.retry_held(held).await? {
+        Retried::Done => Ok(()),
+        Retried::HeldAgain(reason) => Err(conflict(format!("it failed again and is still held: {reason}"))),
+    }
+}
+
 /// `DELETE /v1/dead-letters/{id}`
 pub(super) async fn drop(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
     let letter = find(&api, id).await?;
@@ -111,6 +120,7 @@ pub(super) async fn drop(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -
         DeadKind::Delivery => api.dead_letters.drop(id).await.map(std::mem::drop)?,
         // Those are counted: each channel keeps only so many.
         DeadKind::Request => api.edge.quarantine.release(&quarantined(&letter)?).await?,
+        DeadKind::Message => api.edge.accept.drop_held(&held(&letter)?).await?,
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -119,6 +129,12 @@ pub(super) async fn drop(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -
 fn quarantined(letter: &DeadLetter) -> Result<Quarantined, StoreError> {
     let read = serde_json::to_value(letter).and_then(serde_json::from_value);
     read.map_err(|error| StoreError::Corrupt(format!("kept request {}: {error}", letter.id)))
+}
+
+/// The same for a held message.
+fn held(letter: &DeadLetter) -> Result<Held, StoreError> {
+    let read = serde_json::to_value(letter).and_then(serde_json::from_value);
+    read.map_err(|error| StoreError::Corrupt(format!("held message {}: {error}", letter.id)))
 }
 
 fn conflict(detail: String) -> Problem {

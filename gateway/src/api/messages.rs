@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -18,6 +19,8 @@ use crate::customer::Refused;
 use crate::edge::Problem;
 use crate::interaction::{Author, Category, Identity, Loss, Message, Reason, Status, Time, Why};
 
+/// Until a processor may work again.
+const PAUSE: Duration = Duration::from_secs(5);
 /// The header that makes a repeated request the same request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -49,7 +52,10 @@ pub(super) async fn send(
     attachments::check(&api.edge.media, &mut new.parts).await?;
     let route = choice::route(&api, &new).await?;
     if query.dry_run {
-        return ok(route.shown());
+        let passed = submission(new.clone(), route, None, &headers);
+        let Message { subject, parts, .. } = accept.passed(&passed).await?.message.clone();
+        (new.subject, new.parts) = (subject, parts);
+        return ok(choice::route(&api, &new).await?.shown());
     }
     let submission = Submission { backend: caller.backend.clone(), ..submission(new, route, idempotency, &headers) };
     let submitted = accept.submit(&submission).await?;
@@ -68,6 +74,7 @@ fn submission(new: Checked, route: Route, idempotency: Option<Idempotency>, head
         in_reply_to: new.in_reply_to,
         expires_in: new.expires_in,
         metadata,
+        tags: serde_json::Map::new(),
         idempotency,
         backend: None,
         trace: Trace::from_header(headers.get("traceparent").and_then(|value| value.to_str().ok())),
@@ -112,6 +119,8 @@ impl From<SubmitError> for Problem {
                     .with("path", "in_reply_to")
             }
             SubmitError::Controlled(backend) => Refused::Controlled(backend).into(),
+            SubmitError::Dropped { .. } => refused("dropped", &error.to_string()),
+            SubmitError::NotProcessed { .. } => Self::unavailable(error.to_string(), PAUSE),
             SubmitError::Store(error) => error.into(),
         }
     }

@@ -18,6 +18,7 @@ use super::{Api, channels, connectors};
 use crate::channels::{Channel, ChannelState};
 use crate::deliver::{Status, SubscriberState};
 use crate::edge::Problem;
+use crate::processors::{Figure, Processors};
 use crate::store::{Stats, StoreError};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +42,7 @@ fn snapshot(api: &Api, stats: &Stats) -> Registry {
     let mut registry = Registry::with_prefix("omnigate");
     of_channels(&mut registry, api);
     of_connectors(&mut registry, api);
+    processors(&mut registry, &api.processors);
     subscribers(&mut registry, &api.deliveries.states());
     store(&mut registry, stats);
     if let Some(bytes) = resident_bytes() {
@@ -65,6 +67,17 @@ fn of_channels(registry: &mut Registry, api: &Api) {
         let plain = vec![("channel", channel.name.clone())];
         sockets.get_or_create(&plain).set(signed(api.edge.hub.count(&channel.name)));
         waiting.get_or_create(&plain).set(signed(channel.waiting.load(Ordering::Relaxed)));
+    }
+}
+
+fn processors(registry: &mut Registry, processors: &Processors) {
+    let messages =
+        counters(registry, "processor_messages", "Messages at a processor since start, by what became of them");
+    for processor in processors.iter() {
+        for figure in Figure::ALL {
+            let labels = vec![("processor", processor.config.name.clone()), ("result", figure.as_str().to_owned())];
+            messages.get_or_create(&labels).inc_by(processor.counters.get(figure));
+        }
     }
 }
 

@@ -49,6 +49,7 @@ use crate::deliver::{DeadLetters, Deliveries};
 use crate::edge::{Edge, Problem};
 use crate::outbound::Permits;
 use crate::privacy::Eraser;
+use crate::processors::Processors;
 use crate::store::Store;
 
 /// What the API works with.
@@ -61,6 +62,7 @@ pub struct Api {
     /// Channels, media, quarantine, and the way into the log.
     pub edge: Arc<Edge>,
     pub deliveries: Arc<Deliveries>,
+    pub processors: Arc<Processors>,
     pub dead_letters: DeadLetters,
     /// Backends that may be in control of a conversation.
     pub controllers: Vec<String>,

@@ -69,7 +69,7 @@ struct Content {
 }
 
 /// Who says it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sender {
     #[serde(default)]
@@ -98,7 +98,7 @@ impl From<SenderKind> for AuthorKind {
 }
 
 /// Following every rule that needs no look at channels and contacts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Checked {
     pub(super) channel: Option<String>,
     pub(super) whom: Whom,

@@ -1,15 +1,24 @@
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use super::{print, say};
 use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
 use crate::mail;
 use crate::plugin::{self, Checked, Plugins, Refused, Tools};
+use crate::processors::trial;
+use crate::routes::{Facts, Routes};
+
+/// Larger ones do not come out of a gateway.
+const INTERACTION_MAX: u64 = 16 << 20;
 
 /// Everything that is wrong, at once; nothing is opened, sent or written.
-pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
+pub(super) async fn check(path: &Path, explain: Option<&Path>) -> anyhow::Result<ExitCode> {
     let (loaded, mut problems) = match Config::load(path) {
         Ok(loaded) => (loaded, Vec::new()),
         Err(ConfigErrors { problems, rest: Some(rest), .. }) => (*rest, problems),
@@ -19,7 +28,10 @@ pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
         }
     };
     let (plugins, refused) = load_plugins(&loaded.config).await?;
-    let Checked { problems: more, warnings } = check_accounts(&loaded, &plugins);
+    let Checked { problems: mut more, mut warnings } = check_accounts(&loaded, &plugins);
+    let of_processors = check_processors(&loaded, &plugins).await;
+    more.extend(of_processors.problems);
+    warnings.extend(of_processors.warnings);
     let is_news = |problem: &Problem| !problems.iter().any(|known: &Problem| known.path() == problem.path());
     let more: Vec<Problem> = more.into_iter().filter(is_news).collect();
     problems.extend(more);
@@ -29,9 +41,27 @@ pub(super) async fn check(path: &Path) -> anyhow::Result<ExitCode> {
     refused.iter().for_each(|refused| say(&format!("error: {}", told(refused))));
     problems.iter().for_each(|problem| say(&format!("error: {problem}")));
     if problems.is_empty() && refused.is_empty() {
-        print(&summary(&loaded, &plugins))?;
+        match explain {
+            Some(file) => print(explained(&loaded.config, file)?.trim_end())?,
+            None => print(&summary(&loaded, &plugins))?,
+        }
     }
     Ok(conclude(problems.len() + refused.len(), warnings.len()))
+}
+
+/// Every route, and why an interaction takes it or not.
+fn explained(config: &Config, file: &Path) -> anyhow::Result<String> {
+    let name = file.display();
+    let mut json = Vec::new();
+    let read = match file.to_str() {
+        Some("-") => std::io::stdin().take(INTERACTION_MAX).read_to_end(&mut json),
+        _ => File::open(file).and_then(|file| file.take(INTERACTION_MAX).read_to_end(&mut json)),
+    };
+    read.with_context(|| format!("{name}: cannot be read"))?;
+    let facts = Facts::read(&json).with_context(|| {
+        format!("{name}: is no interaction; `GET /v1/interactions` and what backends get are in the right form")
+    })?;
+    Ok(Routes::new(&config.routes).explain(&facts).to_string())
 }
 
 /// Each channel and each connector against its plugin, with the lines of the file.
@@ -57,6 +87,26 @@ fn check_accounts(loaded: &Loaded, plugins: &Plugins) -> Checked {
             Some(plugin) => plugin::check_connector(name, connector, plugin.manifest()),
             None => missing(plugin::missing_connector(name, &connector.plugin, plugins)),
         });
+    }
+    all
+}
+
+/// Each processor against its plugin; one that is pure looks at a message of nobody.
+async fn check_processors(loaded: &Loaded, plugins: &Plugins) -> Checked {
+    let mut all = Checked::default();
+    for processor in &loaded.config.processors {
+        let (name, limits) = (&processor.name, &loaded.config.plugins.limits);
+        let Some(plugin) = plugins.get(&processor.plugin) else {
+            let missing = plugin::missing_processor(name, &processor.plugin, plugins);
+            all.problems.push(loaded.place(missing));
+            continue;
+        };
+        let mut checked = plugin::check_processor(name, processor, plugin.manifest());
+        if checked.problems.is_empty() {
+            checked.problems.extend(trial(processor, &plugin, limits).await);
+        }
+        all.problems.extend(checked.problems.into_iter().map(|problem| loaded.place(problem)));
+        all.warnings.extend(checked.warnings.into_iter().map(|warning| loaded.place(warning)));
     }
     all
 }

@@ -45,21 +45,23 @@ fn described(plugin: &Plugin) -> Result<String, std::fmt::Error> {
     writeln!(text, "  {}\n", manifest.description)?;
     writeln!(text, "contract   {}", manifest.contract)?;
     match manifest.kind() {
+        Some(Contract::Channel) => {
+            writeln!(text, "medium     {}", manifest.medium)?;
+            writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
+        }
         Some(Contract::Connector) => writeln!(text, "wants      {}", listed(&manifest.interactions))?,
-        _ => writeln!(text, "medium     {}", manifest.medium)?,
+        Some(Contract::Processor) | None => {}
     }
     writeln!(text, "size       {} KiB, sha256 {}", plugin.bytes().div_ceil(1024), plugin.digest())?;
-    writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
     writeln!(text, "hosts      {}", listed(&manifest.hosts))?;
     writeln!(text, "imports    {}", listed(plugin.imports()))?;
     writeln!(text, "exports    {}", listed(plugin.exports()))?;
     describe_slots(&mut text, plugin)?;
     describe_settings(&mut text, plugin)?;
-    if manifest.kind() == Some(Contract::Connector) {
-        return Ok(text);
+    if manifest.kind() == Some(Contract::Channel) {
+        writeln!(text, "\nparts      {}", listed(&manifest.capabilities.parts))?;
+        writeln!(text, "receipts   {}", listed(&manifest.capabilities.receipts))?;
     }
-    writeln!(text, "\nparts      {}", listed(&manifest.capabilities.parts))?;
-    writeln!(text, "receipts   {}", listed(&manifest.capabilities.receipts))?;
     Ok(text)
 }
 

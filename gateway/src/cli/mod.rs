@@ -31,6 +31,9 @@ enum Command {
         /// The configuration
         #[arg(long, default_value = "config.toml", value_name = "FILE")]
         config: PathBuf,
+        /// Tell which route an interaction takes, and why; - reads it from standard input
+        #[arg(long, value_name = "INTERACTION.json")]
+        explain: Option<PathBuf>,
     },
     /// Look into plugins
     #[command(subcommand)]
@@ -56,7 +59,7 @@ pub fn main() -> ExitCode {
     logging::start();
     let done = runtime().and_then(|runtime| match command {
         Command::Run { config } => runtime.block_on(run::run(&config)),
-        Command::Check { config } => runtime.block_on(check::check(&config)),
+        Command::Check { config, explain } => runtime.block_on(check::check(&config, explain.as_deref())),
         Command::Plugin(PluginCommand::Inspect { file, json }) => runtime.block_on(inspect::inspect(&file, json)),
     });
     match done {

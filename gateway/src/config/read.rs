@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest;
-use super::place::{Lines, join};
+use super::place::{Lines, element_path, join};
 use super::problem::Problem;
 
 /// A key that the gateway knows, for whoever documents it.
@@ -119,6 +119,29 @@ impl<'a> Section<'a> {
             .collect()
     }
 
+    /// The tables of a list, `[[key]]`.
+    pub(super) fn tables<T>(&self, key: &'static str, read: impl Fn(&Section<'a>) -> Option<T>) -> Vec<T> {
+        let Some(typed) = self.typed(key) else { return Vec::new() };
+        let Some(elements) = typed.value.get_ref().as_array() else {
+            self.refuse_name(&typed, &format!("must be a list of tables: [[{key}]] with its keys below"));
+            return Vec::new();
+        };
+        let pattern = self.pattern.as_ref().map(|pattern| join(pattern, key));
+        let element = |(index, value)| {
+            let typed = Typed { path: element_path(&typed.path, index), line: self.reading.line_of(value), value };
+            let (typed, table) = self.table_of(typed)?;
+            let section = Section::new(self.reading, Some(table), typed.path, pattern.clone(), Some(typed.line));
+            section.read(&read)
+        };
+        elements.iter().enumerate().filter_map(element).collect()
+    }
+
+    /// The names below `key` as they were typed, whatever is wrong with what stands there.
+    pub(super) fn names(&self, key: &'static str) -> Vec<String> {
+        let table = self.table.and_then(|table| table.get(key)).and_then(|value| value.get_ref().as_table());
+        table.into_iter().flat_map(|table| table.keys().map(|name| name.get_ref().to_string())).collect()
+    }
+
     /// What stands below `key`, by name. A name that breaks `name_rule` is noted and does not hide what is wrong below it.
     pub(super) fn entries(
         &self,
@@ -171,6 +194,16 @@ impl<'a> Section<'a> {
     pub(super) fn warn(&self, key: &str, value: Option<String>, advice: &str) {
         let warning = Problem::new(join(&self.path, key), value, advice);
         self.reading.warnings.borrow_mut().push(warning.at(self.reading.file, self.line_of_key(key)));
+    }
+
+    /// The last name of the path, which the operator chose.
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// Where its first key stands in the file: tables are read in the order of their names.
+    pub(super) fn begins_at(&self) -> usize {
+        self.table.into_iter().flatten().map(|(key, _)| key.span().start).min().unwrap_or(usize::MAX)
     }
 
     /// Path of the table.

@@ -14,6 +14,7 @@ use super::units::show_duration;
 use super::{
     ApiKey, Backend, Channel, Config, Consent, Conversations, Delivery, Engine, Grants, Grouping, Limits, Loops, Mail,
     Marketing, Media, OnUncertain, Plugins, Receives, Server, StoreConfig, addresses, connectors, credentials, names,
+    processors, routes,
 };
 use crate::interaction::Country;
 
@@ -30,8 +31,6 @@ const HISTORY_MAX: u64 = 100;
 
 /// The whole document.
 pub(super) fn config(root: &Section<'_>) -> Config {
-    root.refuse("processors", "processors are not in this version: remove the section");
-    root.refuse("routes", "routes are not in this version: every interaction goes to every backend; remove them");
     let store = root.table("store", store);
     let delivery = root.table("delivery", |section| delivery(section, store.retention));
     let rules = Keeping { retention: store.retention, retries: delivery.retries.iter().sum() };
@@ -51,6 +50,8 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         backends,
         channels: root.named("channels", names::name, |section| channel(section, &rules)),
         connectors: root.named("connectors", names::name, connectors::connector),
+        processors: processors::processors(root),
+        routes: routes::routes(root),
         delivery,
         store,
     }
@@ -305,7 +306,7 @@ fn path(section: &Section<'_>, key: &'static str, default: &str) -> PathBuf {
     section.reading.base_dir.join(section.text(key, is_path).unwrap_or_else(|| default.into()))
 }
 
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let names = || choices.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     chosen.ok_or_else(|| format!("must be one of {}", names()))

@@ -11,6 +11,9 @@ use super::place::element_path;
 use super::read::{Section, Typed};
 use super::units::{COUNT, DURATION, SIZE, Unit};
 
+/// Of texts where one would do.
+const LIST_MAX: usize = 100;
+
 impl<'a> Section<'a> {
     /// A text that follows `rule`, whose error is the rule in words.
     pub(super) fn text<T>(&self, key: &'static str, rule: impl Fn(&str) -> Result<T, String>) -> Option<T> {
@@ -26,6 +29,34 @@ impl<'a> Section<'a> {
         rule: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
         self.list(key, length, |element| self.text_of(element, &rule))
+    }
+
+    /// One text, or a list of them.
+    pub(super) fn one_or_more<T>(
+        &self,
+        key: &'static str,
+        max: usize,
+        rule: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        match self.typed(key) {
+            Some(typed) if typed.value.get_ref().as_array().is_some() => {
+                self.texts(key, 1..=max, rule).unwrap_or_default()
+            }
+            _ => self.text(key, rule).into_iter().collect(),
+        }
+    }
+
+    /// One text that follows the first rule, or a list of texts that follows the second.
+    pub(super) fn text_or_texts<T>(
+        &self,
+        key: &'static str,
+        one: impl Fn(&str) -> Result<T, String>,
+        many: impl Fn(Vec<String>) -> Result<T, String>,
+    ) -> Option<T> {
+        let typed = self.typed(key).filter(|typed| typed.value.get_ref().as_array().is_some());
+        let Some(typed) = typed else { return self.text(key, one) };
+        let texts = self.texts(key, 1..=LIST_MAX, |text| Ok(text.to_owned()))?;
+        many(texts).map_err(|rule| self.refuse_value(&typed, &rule)).ok()
     }
 
     /// A list of durations.

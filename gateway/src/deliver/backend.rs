@@ -16,7 +16,8 @@ use super::target::{Attempt, Outcome, Scope, Target};
 use crate::accept::Trace;
 use crate::config::Secret;
 use crate::egress::{Egress, Error, Reach, Request};
-use crate::interaction::Time;
+use crate::interaction::{RouteRef, Time};
+use crate::routes;
 use crate::store::{Record, StoreError};
 
 const CLOUD_EVENT: HeaderValue = HeaderValue::from_static("application/cloudevents+json");
@@ -71,6 +72,7 @@ impl Rendered {
 
 /// A contact-center program that gets signed HTTP requests.
 pub struct Backend {
+    name: String,
     egress: Arc<Egress>,
     url: Url,
     signer: Signer,
@@ -84,13 +86,14 @@ impl Backend {
     /// # Errors
     /// [`InvalidSecret`].
     pub fn new(
+        name: &str,
         egress: Arc<Egress>,
         url: Url,
         secret: &Secret,
         timeout: Duration,
         render: Arc<dyn Render>,
     ) -> Result<Self, InvalidSecret> {
-        Ok(Self { egress, url, signer: Signer::new(secret)?, timeout, render })
+        Ok(Self { name: name.to_owned(), egress, url, signer: Signer::new(secret)?, timeout, render })
     }
 
     async fn request(&self, record: &Record, attempt: Attempt) -> Result<Request, StoreError> {
@@ -127,7 +130,13 @@ impl Target for Backend {
     }
 
     fn wants(&self, record: &Record) -> bool {
-        self.render.wants(record)
+        routes::taken(record).is_none_or(|route| route.backends.contains(&self.name)) && self.render.wants(record)
+    }
+
+    fn may_get(&self, record: &Record) -> bool {
+        let stands_in =
+            |route: &RouteRef| route.fallback.as_ref().is_some_and(|fallback| fallback.backend == self.name);
+        self.wants(record) || routes::taken(record).as_ref().is_some_and(stands_in)
     }
 }
 

@@ -46,6 +46,8 @@ pub enum DeadKind {
     Delivery,
     /// A request on which an adapter failed.
     Request,
+    /// A message on which a processor failed.
+    Message,
 }
 
 /// All dead letters.

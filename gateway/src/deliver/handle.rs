@@ -99,10 +99,10 @@ impl Handle {
             Stream::All => true,
             Stream::Target(name) => record.target.as_ref() == Some(name),
         };
-        in_stream && record.partition == self.partition && self.subscriber.target.wants(record)
+        in_stream && record.partition == self.partition && self.subscriber.target.may_get(record)
     }
 
-    async fn put_back(
+    pub(super) async fn put_back(
         &self,
         records: Vec<(Uuid, Position)>,
         replayed: bool,

@@ -14,6 +14,11 @@ pub trait Target: Send + Sync {
 
     /// Whether a record is for this target at all; asked once or more, so the answer must not change while it runs.
     fn wants(&self, record: &Record) -> bool;
+
+    /// Whether it may get a record that somebody hands to it; what it wants, it may.
+    fn may_get(&self, record: &Record) -> bool {
+        self.wants(record)
+    }
 }
 
 /// Which try this is.

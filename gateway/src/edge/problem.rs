@@ -128,6 +128,7 @@ impl From<StoreError> for Problem {
                 tracing::error!("the disk is full: nothing more is accepted until there is space");
                 Self::unavailable("nothing can be stored at the moment", PAUSE)
             }
+            StoreError::Refused(why) => Self::unavailable(why, PAUSE),
             error => {
                 tracing::error!(%error, "the store failed");
                 Self::unavailable("nothing can be stored at the moment", PAUSE)

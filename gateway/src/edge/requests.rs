@@ -128,7 +128,9 @@ impl Edge {
             tracing::error!(channel = channel.name, plugin = channel.config.adapter, %broken, authentic = called.authentic, "the adapter broke");
         }
         match broken_reason(&failure) {
-            Some(reason) if called.authentic => self.keep(channel, self.request_of(incoming), reason).await,
+            Some(reason) if called.authentic && self.accept.let_keep(&channel.name) => {
+                self.keep(channel, self.request_of(incoming), reason).await
+            }
             _ => Err(problem_of(failure)),
         }
     }

@@ -178,6 +178,9 @@ pub struct Interaction {
     /// What else the kind tells: `emoji` of a reaction, `on` of typing, `granted` of a consent, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Value>,
+    /// The route that it takes; absent where it goes to every backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteRef>,
     #[serde(default)]
     pub tags: Map<String, Value>,
     #[serde(default)]
@@ -222,6 +225,25 @@ pub struct ConversationRef {
     /// The backend that is in control, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
+}
+
+/// The route that an interaction takes, as decided when it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteRef {
+    /// As configured, or its number from 1.
+    pub name: String,
+    /// The first is in control.
+    pub backends: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackRef>,
+}
+
+/// Who stands in for the backend in control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallbackRef {
+    pub backend: String,
+    /// After so many milliseconds in which the other took nothing.
+    pub after_ms: u64,
 }
 
 /// Who is speaking.

@@ -12,7 +12,8 @@ mod way;
 
 pub use country::Country;
 pub use event::{
-    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, Interaction, Kind, Message,
+    Author, AuthorKind, ChannelRef, ContactRef, ConversationRef, Direction, Event, FallbackRef, Interaction, Kind,
+    Message, RouteRef,
 };
 pub use identity::{Identity, InvalidIdentity};
 pub use part::{ChoiceOption, ChoicesStyle, MediaKind, Part};

@@ -11,7 +11,7 @@ use url::Url;
 use super::manifest::Contract;
 use super::pace::Pace;
 use super::{Manifest, Plugins, Transport};
-use crate::config::{Channel, Connector, Fields, HostPattern, Limits, OAuth2, Problem, Secret};
+use crate::config::{Channel, Connector, Fields, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
 use crate::interaction::{Country, Time};
 
 /// The setting that leads a plugin to another host than the provider's.
@@ -27,11 +27,13 @@ const CONNECTOR_REQUESTS: u32 = 64;
 const CONNECTOR_CPU: Duration = Duration::from_secs(2);
 /// Before a connector's name: its memory is apart from that of a channel with the same name.
 const CONNECTOR: &str = "connector:";
+/// Before a processor's name: its memory is apart from that of a channel with the same name.
+const PROCESSOR: &str = "processor:";
 
 /// Everything that a call may use, and nothing of any other channel.
 #[derive(Clone, Debug)]
 pub struct Binding {
-    /// Name of the channel; of a connector `connector:{name}`.
+    /// Name of the channel; of a connector `connector:{name}`, of a processor `processor:{name}`.
     pub channel: String,
     pub medium: String,
     /// Whose plan telephone numbers without a country's code follow.
@@ -80,6 +82,13 @@ impl Binding {
         let limits = limits_of(manifest.transport, limits);
         let url = format!("{}/channels/{name}", public_url.as_str().trim_end_matches('/'));
         Self { country: channel.country, ..Self::of(name.to_owned(), url, &channel.into(), manifest, limits, key) }
+    }
+
+    /// Binds a processor, whose configuration was checked, to its plugin. Nobody reaches it from outside, and it has no key of
+    /// its own.
+    pub fn of_processor(name: &str, processor: &Processor, manifest: &Manifest, limits: &Limits) -> Self {
+        let (name, key) = (format!("{PROCESSOR}{name}"), Secret::new(""));
+        Self::of(name, String::new(), &processor.into(), manifest, limits.clone(), key)
     }
 
     /// Binds a connector, whose configuration was checked, to its plugin.
@@ -199,6 +208,13 @@ impl<'a> From<&'a Connector> for Account<'a> {
     }
 }
 
+impl<'a> From<&'a Processor> for Account<'a> {
+    fn from(processor: &'a Processor) -> Self {
+        let (settings, secrets, oauth) = (&processor.settings, &processor.secrets, &processor.oauth);
+        Self { settings, secrets, oauth, hosts: &processor.grants.hosts }
+    }
+}
+
 /// What is wrong with a channel whose adapter is not there.
 pub fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
     missing_at(format!("channels.{channel}.adapter"), adapter, plugins)
@@ -207,6 +223,11 @@ pub fn missing(channel: &str, adapter: &str, plugins: &Plugins) -> Problem {
 /// What is wrong with a connector whose plugin is not there.
 pub fn missing_connector(connector: &str, plugin: &str, plugins: &Plugins) -> Problem {
     missing_at(format!("connectors.{connector}.plugin"), plugin, plugins)
+}
+
+/// What is wrong with a processor whose plugin is not there.
+pub fn missing_processor(processor: &str, plugin: &str, plugins: &Plugins) -> Problem {
+    missing_at(format!("processors.{processor}.plugin"), plugin, plugins)
 }
 
 fn missing_at(path: String, id: &str, plugins: &Plugins) -> Problem {
@@ -229,6 +250,15 @@ pub fn check_connector(name: &str, connector: &Connector, manifest: &Manifest) -
     match misplaced(&format!("{path}.plugin"), Contract::Connector, manifest) {
         Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
         None => check_account(&path, &connector.into(), manifest),
+    }
+}
+
+/// The same for a processor.
+pub fn check_processor(name: &str, processor: &Processor, manifest: &Manifest) -> Checked {
+    let path = format!("processors.{name}");
+    match misplaced(&format!("{path}.plugin"), Contract::Processor, manifest) {
+        Some(problem) => Checked { problems: vec![problem], warnings: Vec::new() },
+        None => check_account(&path, &processor.into(), manifest),
     }
 }
 

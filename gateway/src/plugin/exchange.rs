@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::KeptFile;
+pub use super::passing::{AutoReply, Change, Passing, Verdict};
 use crate::interaction::{AuthorKind, Identity, MediaKind, Part, Reason, ReasonCode, Status, Time};
 
 /// A request to a channel, as it came.
@@ -49,7 +50,7 @@ impl Outcome {
 }
 
 /// One thing that happened on a channel.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Happening {
     Message(Inbound),
@@ -108,27 +109,30 @@ pub enum Happening {
 }
 
 /// A message of a person, or one that the business sent elsewhere.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inbound {
     pub id: String,
     pub sender: Identity,
     pub aliases: Vec<Identity>,
     /// Addresses that the person claims to have; nobody vouches for them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Identity>,
     pub recipients: Vec<Identity>,
     pub at: Option<Time>,
     /// Ids of what it answers, the nearest first.
-    #[serde(serialize_with = "none_one_or_many")]
+    #[serde(serialize_with = "none_one_or_many", deserialize_with = "from_none_one_or_many")]
     pub in_reply_to: Vec<String>,
     /// Further names of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_as: Vec<String>,
     /// No person wrote it, but this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automatic: Option<String>,
     pub content: Content,
     pub metadata: Map<String, Value>,
+    /// What processors made of it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub tags: Map<String, Value>,
 }
 
 /// Most messages answer one or none.
@@ -140,8 +144,22 @@ fn none_one_or_many<S: Serializer>(ids: &[String], serializer: S) -> Result<S::O
     }
 }
 
+fn from_none_one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Ids {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Ids::One(id)) => vec![id],
+        Some(Ids::Many(ids)) => ids,
+    })
+}
+
 /// Parts with references to media that are still at the provider.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Content {
     pub subject: Option<String>,
     pub parts: Vec<Piece>,
@@ -149,7 +167,7 @@ pub struct Content {
 }
 
 /// A part, or a file on its way to be one.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Piece {
     Part(Part),
@@ -157,7 +175,7 @@ pub enum Piece {
 }
 
 /// A file that an adapter speaks of.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Media {
     pub kind: MediaKind,
     pub source: MediaSource,
@@ -168,7 +186,7 @@ pub struct Media {
 }
 
 /// Where a file is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaSource {
     /// At the provider; `locate` tells how to fetch it.
@@ -180,7 +198,7 @@ pub enum MediaSource {
 }
 
 /// A delivery receipt from the provider.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StatusReport {
     pub message_id: Option<Uuid>,
     pub external_id: Option<String>,

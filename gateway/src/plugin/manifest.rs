@@ -21,7 +21,7 @@ pub struct Manifest {
     /// The name by which the configuration calls it.
     pub id: String,
     pub version: String,
-    /// `channel@1` or `connector@1`
+    /// `channel@1`, `connector@1` or `processor@1`
     pub contract: String,
     pub name: String,
     #[serde(default)]
@@ -53,6 +53,9 @@ pub struct Manifest {
     /// leaves, so that the connector learns of a crash.
     #[serde(default)]
     pub idempotent: bool,
+    /// Of a processor: it takes out what must not be stored. Raw requests are then not kept beside what an adapter made of them.
+    #[serde(default)]
+    pub redacts: bool,
 }
 
 /// What kind of plugin it is.
@@ -60,6 +63,7 @@ pub struct Manifest {
 pub enum Contract {
     Channel,
     Connector,
+    Processor,
 }
 
 impl Contract {
@@ -68,6 +72,7 @@ impl Contract {
         match name {
             "channel@1" => Some(Self::Channel),
             "connector@1" => Some(Self::Connector),
+            "processor@1" => Some(Self::Processor),
             _ => None,
         }
     }
@@ -77,6 +82,7 @@ impl Contract {
         match self {
             Self::Channel => "channels",
             Self::Connector => "connectors",
+            Self::Processor => "processors",
         }
     }
 }
@@ -240,9 +246,10 @@ impl Manifest {
         if !plain(&self.id) {
             return Err(ManifestError::Wrong(format!("id {:?} must be 1 to 64 of a-z 0-9 - _", self.id)));
         }
-        let is_connector = self.kind() == Some(Contract::Connector);
         let lines = [("version", &self.version), ("contract", &self.contract), ("name", &self.name)];
-        let medium = (!is_connector).then_some(("medium", &self.medium));
+        let is_connector = self.kind() == Some(Contract::Connector);
+        let no_channel = matches!(self.kind(), Some(Contract::Connector | Contract::Processor));
+        let medium = (!no_channel).then_some(("medium", &self.medium));
         for (name, text) in lines.into_iter().chain(medium) {
             if text.is_empty() || text.len() > LINE_MAX || text.chars().any(char::is_control) {
                 let rule = format!("{name} must be 1 to {LINE_MAX} bytes without control characters");

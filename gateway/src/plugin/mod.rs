@@ -11,6 +11,7 @@ pub mod exchange;
 mod host;
 mod manifest;
 mod pace;
+mod passing;
 mod registry;
 mod rehearsal;
 mod services;
@@ -18,7 +19,9 @@ mod state;
 
 pub use admission::AdmissionError;
 pub use artefacts::Artefacts;
-pub use binding::{Binding, Checked, check, check_connector, missing, missing_connector};
+pub use binding::{
+    Binding, Checked, check, check_connector, check_processor, missing, missing_connector, missing_processor,
+};
 pub use manifest::{
     Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
 };

@@ -16,8 +16,8 @@ use super::artefacts::Artefacts;
 use super::call::{Call, bounded, panic_text};
 use super::connecting::{Answers, Found, Item, Note, Person, Report};
 use super::exchange::{
-    Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Receipt, Received, Request, SessionState,
-    Signal, Step,
+    Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Passing, Receipt, Received, Request,
+    SessionState, Signal, Step, Verdict,
 };
 use super::state::Shared;
 use super::{Binding, Manifest, Services, contract, engine};
@@ -295,6 +295,11 @@ impl Plugin {
     /// A request to the connector.
     pub async fn report(&self, binding: &Arc<Binding>, request: Request) -> Called<Report> {
         called!(self, binding, |store| self.calls.report(store, request))
+    }
+
+    /// A message passes by a processor.
+    pub async fn process(&self, binding: &Arc<Binding>, passing: Passing) -> Called<Verdict> {
+        called!(self, binding, |store| self.calls.process(store, passing))
     }
 
     /// The semaphore stands before the pool: an exhausted pool is an error, a semaphore a queue.

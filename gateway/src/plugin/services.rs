@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::{OAuth2, Secret};
@@ -67,7 +67,7 @@ pub trait Services: Send + Sync + 'static {
 }
 
 /// A file on disk that the log does not know yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFile {
     pub id: Uuid,
     pub name: Option<String>,

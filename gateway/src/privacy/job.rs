@@ -54,7 +54,7 @@ pub struct Removed {
     /// Those of which no entry was left; a file that others have, too, stays theirs.
     pub files: u64,
     pub dead_letters: u64,
-    /// Requests in quarantine in which one of the addresses was found.
+    /// Requests in quarantine and messages held for processors in which one of the addresses was found.
     pub requests: u64,
     /// What plugins remembered under or with one of the addresses.
     pub plugin_values: u64,
@@ -62,7 +62,7 @@ pub struct Removed {
     pub answers: u64,
     /// What he allowed, refused and preferred.
     pub consents: u64,
-    /// What was noted for an address for a while: lists that wait for an answer, counts against loops.
+    /// What was noted for an address for a while: lists that wait for an answer, counts against loops, answers that processors owe.
     pub notes: u64,
 }
 

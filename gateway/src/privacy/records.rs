@@ -8,6 +8,7 @@ use super::job::{Job, Kept};
 use crate::customer::Conversation;
 use crate::deliver::letter_key;
 use crate::interaction::Event;
+use crate::routes;
 use crate::store::{Batch, Filter, Key, Order, Record, StoreError, Write};
 
 /// Records that one commit removes.
@@ -15,12 +16,12 @@ const STEP: usize = 100;
 
 /// What goes with some records.
 #[derive(Default)]
-struct Going {
+pub(super) struct Going {
     removals: Vec<Uuid>,
-    writes: Vec<Write>,
+    pub(super) writes: Vec<Write>,
     conversations: BTreeSet<Uuid>,
     messages: u64,
-    media: u64,
+    pub(super) media: u64,
 }
 
 impl Eraser {
@@ -51,6 +52,8 @@ impl Eraser {
                 going.writes.push(Write::delete(key));
                 conversations += 1;
             }
+            let notes = self.accept.replies_in(*id).await?.into_iter().chain([routes::decision_key(*id)]);
+            going.writes.extend(notes.map(Write::delete));
         }
         let Going { removals, writes, messages, media, .. } = going;
         let interactions = removals.len() as u64;
@@ -79,7 +82,7 @@ impl Eraser {
         Ok(())
     }
 
-    async fn gather_file(&self, job: &Job, id: Uuid, going: &mut Going) -> Result<(), StoreError> {
+    pub(super) async fn gather_file(&self, job: &Job, id: Uuid, going: &mut Going) -> Result<(), StoreError> {
         let Some(file) = self.media.forget(id, &job.person.members).await? else { return Ok(()) };
         if going.writes.iter().any(|write| write.key == file.write.key) {
             return Ok(());

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::job::{Job, Kept, Removed};
 use super::person::Needles;
+use super::records::Going;
 use super::{Eraser, Person};
-use crate::accept::LOOPS;
+use crate::accept::{self, LOOPS};
 use crate::connectors::{CONTACTS_THERE, notes_of};
 use crate::customer::{Preferences, Subject};
 use crate::deliver::{DeadKind, DeadLetter};
@@ -24,6 +25,7 @@ impl Eraser {
         self.remove_dead_letters(job, &needles).await?;
         self.remove_plugin_values(job, &needles).await?;
         self.remove_answers(job).await?;
+        self.remove_owed_replies(job, &needles).await?;
         self.remove_wishes(job).await?;
         self.remove_notes(job).await
     }
@@ -84,31 +86,45 @@ impl Eraser {
         }
     }
 
-    /// Deliveries of what is gone, and requests in which an address is found.
+    /// Deliveries of what is gone, and requests and held messages in which an address is found.
     async fn remove_dead_letters(&self, job: &mut Kept<Job>, needles: &Needles) -> Result<(), StoreError> {
         let mut after = None;
         loop {
             let page = self.store.scan(&Key::prefix(&["dead"]), after.as_ref(), PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(last.clone());
-            let (mut writes, mut letters, mut requests) = (Vec::new(), 0, 0);
+            let (mut going, mut letters, mut requests) = (Going::default(), 0, 0);
             for (key, entry) in page {
                 let Ok(letter) = serde_json::from_slice::<DeadLetter>(&entry.value) else { continue };
                 let goes = match letter.kind {
                     DeadKind::Delivery => self.is_orphan(&letter).await?,
                     DeadKind::Request => speaks_of(&letter, needles),
+                    DeadKind::Message => needles.are_in(&entry.value),
                 };
                 if goes {
-                    writes.push(Write::delete(key));
+                    going.writes.push(Write::delete(key));
+                    self.gather_held_files(&job.value, &letter, &mut going).await?;
                     *(if letter.kind == DeadKind::Delivery { &mut letters } else { &mut requests }) += 1;
                 }
             }
+            let Going { writes, media, .. } = going;
             self.commit_step(job, Batch { writes, ..Batch::default() }, |removed| {
                 removed.dead_letters += letters;
                 removed.requests += requests;
+                removed.media += media;
             })
             .await?;
+            self.accept.recount_held();
         }
+    }
+
+    /// Of a message on which a processor failed: nothing else speaks of them.
+    async fn gather_held_files(&self, job: &Job, letter: &DeadLetter, going: &mut Going) -> Result<(), StoreError> {
+        let files = letter.more.get("files").and_then(Value::as_array).into_iter().flatten();
+        for id in files.filter_map(|file| file["id"].as_str()?.parse().ok()) {
+            self.gather_file(job, id, going).await?;
+        }
+        Ok(())
     }
 
     /// Its interaction is gone: it can never be retried.
@@ -136,6 +152,12 @@ impl Eraser {
             contact.is_some_and(|contact| members.contains(&contact))
         };
         self.remove_entries(job, &Key::prefix(&["idempotency"]), speaks, |removed| &mut removed.answers).await
+    }
+
+    /// What processors wanted to answer him, and did not yet.
+    async fn remove_owed_replies(&self, job: &mut Kept<Job>, needles: &Needles) -> Result<(), StoreError> {
+        let speaks = |_: &Key, entry: &Entry| needles.are_in(&entry.value);
+        self.remove_entries(job, &accept::owed_replies(), speaks, |removed| &mut removed.notes).await
     }
 
     pub(super) async fn remove_entries(

@@ -6,6 +6,9 @@ pub enum StoreError {
     /// Nothing happened; later it may work.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Whoever stands before the log does not let it in: nothing happened; later it may work.
+    #[error("not let into the log: {0}")]
+    Refused(String),
     /// It may have happened: repeat it unchanged.
     #[error("the outcome of the commit is unknown: {0}")]
     Unknown(String),

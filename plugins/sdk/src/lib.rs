@@ -1,7 +1,8 @@
-//! What an adapter needs to translate between one provider and Omnigate, and a connector between one CRM and Omnigate.
+//! What a plugin needs: an adapter to translate between one provider and Omnigate, a connector between one CRM and Omnigate, a
+//! processor to look at what passes.
 //!
-//! Implement [`Channel`] for a unit struct and name it in [`channel!`] together with its manifest; a connector's trait and
-//! macro are [`connector::Connector`] and [`connector!`]. Every call runs in a
+//! Implement [`Channel`] or [`Processor`] for a unit struct and name it in [`channel!`] or [`processor!`] together with its
+//! manifest; a connector's trait and macro are [`connector::Connector`] and [`connector!`]. Every call runs in a
 //! fresh instance: nothing survives but what is kept in [`kv`]. Events are returned, not emitted: they are appended together, and
 //! the reply is given only then. Secrets are used by the name of their slot and never seen.
 #![warn(missing_docs)]
@@ -41,6 +42,27 @@ pub mod connector_bindings {
     });
 }
 
+#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all)]
+#[doc(hidden)]
+pub mod processor_bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/processor"],
+        world: "omnigate:processor/processor",
+        with: {
+            "omnigate:types/types@1.0.0": crate::bindings::omnigate::types::types,
+            "omnigate:host/log@1.0.0": crate::bindings::omnigate::host::log,
+            "omnigate:host/clock@1.0.0": crate::bindings::omnigate::host::clock,
+            "omnigate:host/entropy@1.0.0": crate::bindings::omnigate::host::entropy,
+            "omnigate:host/secrets@1.0.0": crate::bindings::omnigate::host::secrets,
+            "omnigate:host/http@1.0.0": crate::bindings::omnigate::host::http,
+            "omnigate:host/kv@1.0.0": crate::bindings::omnigate::host::kv,
+        },
+        pub_export_macro: true,
+        default_bindings_module: "omnigate_plugin::processor_bindings",
+        additional_derives: [PartialEq],
+    });
+}
+
 mod channel;
 pub mod connector;
 mod content;
@@ -53,6 +75,7 @@ mod log;
 #[expect(unsafe_code, reason = "an allocator hands out raw memory")]
 mod memory;
 pub mod pieces;
+mod processor;
 mod request;
 pub mod secrets;
 
@@ -71,6 +94,12 @@ pub use bindings::omnigate::types::types::{
 };
 pub use channel::Channel;
 pub use log::{debug, error, info, warn};
+pub use processor::Processor;
+/// Who wrote a message that passes a processor; [`Author`] is without the contact.
+pub use processor_bindings::exports::omnigate::processor::transform::Author as Writer;
+pub use processor_bindings::exports::omnigate::processor::transform::{
+    Change, Direction, Message as Passing, Reply as AutoReply, Verdict,
+};
 pub use request::{Form, decode_base64, decode_hex, header};
 pub use serde_json::{self, Value, json};
 

@@ -3,6 +3,7 @@
 mod erasure;
 mod export;
 mod interrupted;
+mod processed;
 mod silence;
 mod waiting;
 

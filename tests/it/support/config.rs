@@ -15,13 +15,14 @@ pub const PUBLIC_URL: &str = "https://gate.example";
 #[derive(Clone, Debug)]
 pub struct ConfigBuilder {
     sections: BTreeMap<String, BTreeMap<String, Value>>,
+    routes: Vec<Value>,
     trust: Option<PathBuf>,
 }
 
 impl ConfigBuilder {
     /// On port 0, with an API key, and without backends and channels.
     pub fn new() -> Self {
-        let empty = Self { sections: BTreeMap::new(), trust: None };
+        let empty = Self { sections: BTreeMap::new(), routes: Vec::new(), trust: None };
         empty
             .set("server", "listen", "127.0.0.1:0")
             .set("server", "public_url", PUBLIC_URL)
@@ -119,6 +120,20 @@ impl ConfigBuilder {
         self.channel(channel.0, "whatsapp", settings, secrets, provider.map(|provider| provider.address()))
     }
 
+    /// A processor; processors stand in the order of their names here.
+    #[must_use]
+    pub fn processor(self, name: &str, plugin: &str, settings: Value) -> Self {
+        let section = format!("processors.{name}");
+        self.set(&section, "plugin", plugin).set(&section, "settings", settings)
+    }
+
+    /// One route more.
+    #[must_use]
+    pub fn route(mut self, route: Value) -> Self {
+        self.routes.push(route);
+        self
+    }
+
     /// A connector of the plugin `hubspot`.
     #[must_use]
     pub fn hubspot(self, name: &str, crm: &HubSpot) -> Self {
@@ -152,7 +167,7 @@ impl ConfigBuilder {
         this.set(&section, "settings", settings)
     }
 
-    /// Plugins that channels and connectors want.
+    /// Plugins that channels, connectors and processors want.
     pub(super) fn plugins(&self) -> Vec<&str> {
         self.sections
             .values()
@@ -166,6 +181,12 @@ impl ConfigBuilder {
         for (section, keys) in &self.sections {
             text.push_str(&format!("[{section}]\n"));
             for (key, value) in keys {
+                text.push_str(&format!("{key} = {}\n", toml(value)));
+            }
+        }
+        for route in &self.routes {
+            text.push_str("[[routes]]\n");
+            for (key, value) in route.as_object().into_iter().flatten() {
                 text.push_str(&format!("{key} = {}\n", toml(value)));
             }
         }
@@ -188,13 +209,14 @@ fn join(own: &mut Value, other: &Value) {
     }
 }
 
-/// Text, numbers and lists are written in TOML as in JSON; tables have another sign between key and value.
+/// Text and numbers are written in TOML as in JSON; tables have another sign between key and value.
 fn toml(value: &Value) -> String {
     match value {
         Value::Object(table) => {
             let pairs: Vec<_> = table.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
+        Value::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
 }

@@ -26,7 +26,8 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn backend(url: &str, timeout: Duration) -> Backend {
     let egress = Arc::new(Egress::new());
-    Backend::new(egress, url.parse().unwrap(), &Secret::new(SECRET), timeout, Arc::new(Rendered::plain)).unwrap()
+    Backend::new("desk", egress, url.parse().unwrap(), &Secret::new(SECRET), timeout, Arc::new(Rendered::plain))
+        .unwrap()
 }
 
 fn event() -> Record {
@@ -132,7 +133,7 @@ async fn the_body_is_what_the_renderer_makes() {
     let peer = Peer::scripted(vec![answer(200, None)]).await;
     let render = Arc::new(|_: &Record| Rendered { body: Bytes::from_static(b"{\"new\":1}"), traceparent: None });
     let (egress, url) = (Arc::new(Egress::new()), peer.url().parse().unwrap());
-    let backend = Backend::new(egress, url, &Secret::new(SECRET), Duration::from_secs(10), render).unwrap();
+    let backend = Backend::new("desk", egress, url, &Secret::new(SECRET), Duration::from_secs(10), render).unwrap();
     assert_eq!(backend.deliver(&event(), FIRST).await, Outcome::Done);
     assert_eq!(peer.calls()[0].body, "{\"new\":1}");
     assert!(!peer.calls()[0].headers.contains_key("traceparent"));

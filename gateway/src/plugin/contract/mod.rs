@@ -3,4 +3,4 @@
 pub(super) mod v1;
 
 /// What components may be built against, for messages.
-pub(super) const OFFERED: &str = "channel@1 and connector@1";
+pub(super) const OFFERED: &str = "channel@1, connector@1 and processor@1";

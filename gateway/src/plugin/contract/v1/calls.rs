@@ -4,13 +4,14 @@ use wasmtime::component::InstancePre;
 use wasmtime::{Result, Store};
 
 use super::connector::ConnectorCalls;
+use super::processor::ProcessorCalls;
 use super::{channel, crm, inward, letter, mail, media, outward, session, signals, types};
 use crate::interaction::{Identity, ReasonCode};
 use crate::plugin::Contract;
 use crate::plugin::connecting::{Answers, Found, Item, Note, Person, Report};
 use crate::plugin::exchange::{
-    Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Receipt, Received,
-    Request, SessionState, Signal, Step,
+    Arrived, Broken, Download, Failure, Fault, FaultKind, Letter, Opening, Outbound, Outcome, Passing, Receipt,
+    Received, Request, SessionState, Signal, Step, Verdict,
 };
 use crate::plugin::host::http::{HttpError, fetch_tokens, prepare};
 use crate::plugin::state::CallState;
@@ -20,6 +21,7 @@ pub(in crate::plugin) struct Calls {
     any: InstancePre<CallState>,
     channel: Option<channel::ChannelPre<CallState>>,
     connector: Option<ConnectorCalls>,
+    processor: Option<ProcessorCalls>,
     media: Option<media::WithMediaPre<CallState>>,
     signals: Option<signals::WithSignalsPre<CallState>>,
     session: Option<session::WithSessionPre<CallState>>,
@@ -30,9 +32,11 @@ pub(super) type Answer<T> = Result<std::result::Result<T, Failure>>;
 
 impl Calls {
     pub(in crate::plugin) fn of(contract: Contract, pre: InstancePre<CallState>) -> Result<Self> {
-        let (channel, connector) = match contract {
-            Contract::Channel => (Some(channel::ChannelPre::new(pre.clone())?), None),
-            Contract::Connector => (None, Some(ConnectorCalls::of(pre.clone())?)),
+        let (mut channel, mut connector, mut processor) = (None, None, None);
+        match contract {
+            Contract::Channel => channel = Some(channel::ChannelPre::new(pre.clone())?),
+            Contract::Connector => connector = Some(ConnectorCalls::of(pre.clone())?),
+            Contract::Processor => processor = Some(ProcessorCalls::of(pre.clone())?),
         };
         Ok(Self {
             channel,
@@ -41,6 +45,7 @@ impl Calls {
             signals: signals::WithSignalsPre::new(pre.clone()).ok(),
             session: session::WithSessionPre::new(pre.clone()).ok(),
             mail: mail::WithMailPre::new(pre.clone()).ok(),
+            processor,
             any: pre,
         })
     }
@@ -50,6 +55,7 @@ impl Calls {
         let instance = self.any.instantiate_async(&mut *store).await?;
         self.channel.as_ref().map(|_| channel::Channel::new(&mut *store, &instance)).transpose()?;
         self.connector.as_ref().map(|_| crm::Connector::new(&mut *store, &instance)).transpose()?;
+        self.processor.as_ref().map(|_| ProcessorCalls::fit(&mut *store, &instance)).transpose()?;
         self.media.as_ref().map(|_| media::WithMedia::new(&mut *store, &instance)).transpose()?;
         self.signals.as_ref().map(|_| signals::WithSignals::new(&mut *store, &instance)).transpose()?;
         self.session.as_ref().map(|_| session::WithSession::new(&mut *store, &instance)).transpose()?;
@@ -187,6 +193,13 @@ impl Calls {
         let answer =
             instance.omnigate_channel_mail().call_compose(store, &context, &message, answered.as_ref()).await?;
         Ok(checked(answer, letter::letter))
+    }
+
+    pub(in crate::plugin) async fn process(&self, store: &mut Store<CallState>, passing: Passing) -> Answer<Verdict> {
+        match &self.processor {
+            Some(processor) => processor.process(store, passing).await,
+            None => Ok(Err(refused("the plugin does not export omnigate:processor/transform".to_owned()))),
+        }
     }
 
     pub(in crate::plugin) async fn deliver(&self, store: &mut Store<CallState>, items: Vec<Item>) -> Answer<Answers> {

@@ -139,6 +139,7 @@ fn inbound(message: events::Inbound, country: Option<Country>) -> Result<Inbound
         automatic: message.automatic.map(|word| short(word, AUTOMATIC_MAX, "what wrote a message")).transpose()?,
         content: content(message.content)?,
         metadata: object(message.metadata.as_deref())?,
+        tags: serde_json::Map::new(),
     })
 }
 

@@ -7,6 +7,7 @@ mod hosts;
 mod inward;
 mod letter;
 mod outward;
+mod processor;
 
 pub(in crate::plugin) use calls::Calls;
 pub(in crate::plugin) use hosts::linker;
@@ -79,6 +80,16 @@ mod crm {
     wasmtime::component::bindgen!({
         path: ["../wit/types", "../wit/host", "../wit/connector"],
         world: "omnigate:connector/connector",
+        with: { "omnigate:types": super::channel::omnigate::types, "omnigate:host": super::channel::omnigate::host },
+        exports: { default: async },
+    });
+}
+
+/// The world that every processor exports.
+mod transform {
+    wasmtime::component::bindgen!({
+        path: ["../wit/types", "../wit/host", "../wit/processor"],
+        world: "omnigate:processor/processor",
         with: { "omnigate:types": super::channel::omnigate::types, "omnigate:host": super::channel::omnigate::host },
         exports: { default: async },
     });

@@ -3,7 +3,9 @@
 use super::{adapter, mail, session, signals, types};
 use crate::interaction::{AuthorKind, ChoiceOption, ChoicesStyle, Identity, MediaKind, Part};
 use crate::plugin::Binding;
-use crate::plugin::exchange::{Arrived, Opening, Outbound, Request, SessionState, Signal};
+use crate::plugin::exchange::{
+    Arrived, Content, Media, MediaSource, Opening, Outbound, Piece, Request, SessionState, Signal,
+};
 
 pub(super) fn context(binding: &Binding, attempt: u32) -> types::Context {
     types::Context {
@@ -74,6 +76,34 @@ pub(super) fn arrived(mail: Arrived) -> mail::exports::omnigate::channel::mail::
 pub(super) fn identity(identity: Identity) -> types::Identity {
     let Identity { scheme, value, scope, name } = identity;
     types::Identity { scheme, value, scope, name }
+}
+
+/// A message that was not yet written down: its files may still be at the provider.
+pub(super) fn content(content: Content) -> types::Content {
+    let part = |piece| match piece {
+        Piece::Part(part) => self::part(part, &types::MediaSource::Url),
+        Piece::Media(file) => types::Part::Media(media(file)),
+    };
+    types::Content {
+        subject: content.subject,
+        parts: content.parts.into_iter().map(part).collect(),
+        quoted_text: content.quoted_text,
+    }
+}
+
+fn media(file: Media) -> types::Media {
+    types::Media {
+        kind: media_kind(file.kind),
+        source: match file.source {
+            MediaSource::Reference(reference) => types::MediaSource::Reference(reference),
+            MediaSource::Stored(id) => types::MediaSource::Stored(id),
+            MediaSource::Url(url) => types::MediaSource::Url(url),
+        },
+        content_type: file.content_type,
+        name: file.name,
+        bytes: file.bytes.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
+        caption: file.caption,
+    }
 }
 
 fn part(part: Part, source_of: &impl Fn(String) -> types::MediaSource) -> types::Part {

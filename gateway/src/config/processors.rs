@@ -1,0 +1,47 @@
+//! `[processors.NAME]`
+
+use super::read::Section;
+use super::sections::{choice, grants};
+use super::{NamePattern, OnFailure, Processor, Ways, names};
+
+const CHANNELS_MAX: usize = 100;
+
+/// In the order of the file, which is the order in which messages pass.
+pub(super) fn processors(root: &Section<'_>) -> Vec<Processor> {
+    let channels = root.names("channels");
+    let named = root.named("processors", names::name, |section| processor(section, &channels));
+    let mut placed: Vec<_> = named.into_values().collect();
+    placed.sort_by_key(|(place, _)| *place);
+    let order = placed.into_iter().map(|(_, processor)| processor);
+    order.collect()
+}
+
+fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Processor)> {
+    section.require(&[("plugin", "the id of a plugin for processors, such as \"redact\"")]);
+    let plugin = section.text("plugin", names::name);
+    let settings = section.json("settings");
+    let (secrets, oauth) = section.slots("secrets");
+    let grants = section.table("grants", grants);
+    let on_failure = section.text("on_failure", |text| {
+        choice(text, &[("pass", OnFailure::Pass), ("hold", OnFailure::Hold), ("reject", OnFailure::Reject)])
+    });
+    let ways =
+        section.text("direction", |text| choice(text, &[("in", Ways::In), ("out", Ways::Out), ("both", Ways::Both)]));
+    let patterns = section.texts("channels", 1..=CHANNELS_MAX, NamePattern::parse);
+    let patterns = patterns.unwrap_or_else(|| NamePattern::parse("*").into_iter().collect());
+    for pattern in patterns.iter().filter(|pattern| !channels.iter().any(|name| pattern.matches(name))) {
+        section.warn("channels", Some(format!("\"{pattern}\"")), "no channel has such a name");
+    }
+    let processor = Processor {
+        name: section.name().to_owned(),
+        plugin: plugin?,
+        settings,
+        secrets,
+        oauth,
+        grants,
+        on_failure: on_failure.unwrap_or(OnFailure::Hold),
+        ways: ways.unwrap_or(Ways::Both),
+        channels: patterns,
+    };
+    Some((section.begins_at(), processor))
+}
