@@ -223,7 +223,7 @@ fn check_explains_which_route_is_taken() {
     let (code, told) = explain(&config, &json!({"specversion": "1.0", "data": data}));
     assert_eq!(code, Some(0), "{told}");
     assert!(
-        told.contains("route german: matches: to german, which is in control, and desk; tags {\"skill\":\"german\"}\n"),
+        told.contains("route german: matches: to german, which is to answer, and desk; tags {\"skill\":\"german\"}\n"),
         "{told}"
     );
     assert!(told.contains("route 2: would match, but an earlier one does\n"), "{told}");

@@ -398,7 +398,7 @@ pub struct Route {
     pub name: Option<String>,
     /// `match`: every condition that is given must hold.
     pub matches: Match,
-    /// `backends`: the first is in control.
+    /// `backends`: the first is the one that is to answer.
     pub backends: Vec<String>,
     /// `fallback`
     pub fallback: Option<Fallback>,
@@ -438,7 +438,7 @@ pub struct Words {
     pub shown: String,
 }
 
-/// `fallback` of a route: who gets its interactions while the backend in control has taken nothing for a time.
+/// `fallback` of a route: who gets its interactions while the one that is to answer has taken nothing for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
     pub backend: String,

@@ -55,7 +55,7 @@ fn destination(route: &Route) -> String {
     let mut told = match route.backends.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
-        [first, others @ ..] => format!("{first}, which is in control, and {}", others.join(", ")),
+        [first, others @ ..] => format!("{first}, which is to answer, and {}", others.join(", ")),
     };
     if let Some(fallback) = &route.fallback {
         let after = humantime::format_duration(fallback.after);
