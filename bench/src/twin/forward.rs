@@ -26,7 +26,7 @@ pub(super) async fn start(store: Arc<dyn Store>, backend: SocketAddr) -> Result<
     let lease = store.claim(PARTITION).await?.context("the partition is taken")?;
     let url = format!("http://{backend}/interactions").parse()?;
     let render = Arc::new(Rendered::plain);
-    let target = Backend::new(Arc::new(Egress::new()), url, &Secret::new(SECRET), TIMEOUT, render)?;
+    let target = Backend::new("desk", Arc::new(Egress::new()), url, &Secret::new(SECRET), TIMEOUT, render)?;
     let target = Arc::new(target);
     let (done, settled) = mpsc::channel(QUEUE * CONCURRENCY);
     let workers: Vec<_> = (0..CONCURRENCY).map(|_| worker(target.clone(), done.clone())).collect();

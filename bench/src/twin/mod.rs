@@ -134,5 +134,6 @@ fn interaction(message: Received, person: Person, now: Time) -> Interaction {
         detail: None,
         tags: serde_json::Map::new(),
         metadata: serde_json::Map::new(),
+        route: None,
     }
 }

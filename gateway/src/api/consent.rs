@@ -89,7 +89,8 @@ fn known_channel(api: &Api, name: &str) -> Result<ChannelRef, Problem> {
 }
 
 /// Of the person and of each address, in order of time.
-async fn all(api: &Api, id: Uuid) -> Result<All, StoreError> {
+/// What a person allowed and refused, under every address.
+pub(super) async fn all(api: &Api, id: Uuid) -> Result<impl Serialize + use<>, StoreError> {
     let mut all = All { contact_id: id, current: Vec::new(), history: Vec::new() };
     all.add(None, api.consents.of(&Subject::Contact(id)).await?);
     let known = api.directory.person(id).await?;

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::Api;
 use super::answer::{Answer, event};
 use super::input::{Id, NoParams};
-use super::{contacts, conversations, messages};
+use super::{consent, contacts, conversations, messages};
+use crate::customer::Preferences;
 use crate::edge::Problem;
 use crate::interaction::{Event, Kind, Time};
 use crate::store::{Filter, Order, Record};
@@ -47,6 +48,8 @@ struct Export {
 pub(super) async fn export(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
     let mut head = Vec::new();
     put(&mut head, "contact", contacts::shown(&api, id).await?);
+    put(&mut head, "consent", consent::all(&api, contacts::find_known(&api, id).await?.contact.id).await?);
+    put(&mut head, "preferences", Preferences::of(&*api.store, &contacts::find_known(&api, id).await?.ids()).await?);
     let filter = Filter { contacts: contacts::find_known(&api, id).await?.ids(), ..Filter::default() };
     let (told, head) = (HashSet::new(), Some(head));
     let export = Export { api, filter, after: None, told, interactions: 0, head, ended: false };

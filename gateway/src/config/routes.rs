@@ -22,7 +22,8 @@ pub(super) fn routes(root: &Section<'_>) -> Vec<Route> {
 }
 
 fn route(section: &Section<'_>, known: &[String], channels: &[String]) -> Option<Route> {
-    section.require(&[("backends", "who gets these interactions, the one that is to answer first, such as [\"desk\"]")]);
+    section
+        .require(&[("backends", "who gets these interactions, the one that is to answer first, such as [\"desk\"]")]);
     let name = section.text("name", names::name);
     let matches = section.table("match", |section| matches(section, channels));
     let backends = section.texts("backends", 1..=BACKENDS_MAX, |text| backend(text, known));

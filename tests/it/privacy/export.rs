@@ -29,6 +29,10 @@ async fn an_export_has_everything_of_one_contact() {
     backend.wait_for("its status", |all| all.iter().any(status).then_some(())).await;
 
     let ann = contact_of(&client, "tel:+15550100123").await;
+    let wish = json!({ "category": "marketing", "granted": true, "evidence": "a form" });
+    client.call("PUT", &format!("/v1/contacts/{ann}/consent"), Some(&wish)).await.expect(200);
+    let wish = json!({ "channels": ["sms"] });
+    client.call("PUT", &format!("/v1/contacts/{ann}/preferences"), Some(&wish)).await.expect(200);
     let answer = client.get(&format!("/v1/contacts/{ann}/export")).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
     let text = std::str::from_utf8(&answer.body).unwrap();
@@ -36,6 +40,8 @@ async fn an_export_has_everything_of_one_contact() {
     let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).map(|l| &l["data"]).collect::<Vec<_>>();
     assert_eq!(lines[0]["kind"], "contact");
     assert_eq!(lines[0]["data"]["identities"][0]["value"], ANN);
+    assert_eq!(of("consent")[0]["history"][0]["evidence"], "a form");
+    assert_eq!(of("preferences"), [&json!({ "channels": ["sms"] })]);
     let conversations = of("conversation");
     assert_eq!((conversations.len(), &conversations[0]["channels"]), (1, &json!(["sms"])));
     let texts: Vec<&str> =

@@ -3,6 +3,7 @@
 mod erasure;
 mod export;
 mod interrupted;
+mod joined;
 mod processed;
 mod silence;
 mod waiting;
