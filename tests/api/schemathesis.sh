@@ -72,4 +72,4 @@ export IDENTITY SCOPE INTERACTION_ID CONTACT_ID CONVERSATION_ID RAW_ID MESSAGE_I
 
 cd "$home"
 "${SCHEMATHESIS:-schemathesis}" --config-file "$here/schemathesis.toml" run "$url/v1/openapi.json" \
-  --header "$authorization" --exclude-path /v1/events --checks all --max-examples 30 --workers 2 "$@"
+  --header "$authorization" --exclude-path /v1/events --checks all --max-examples 30 --workers 1 "$@"
