@@ -8,7 +8,9 @@ mod flooding;
 mod loops;
 mod oauth;
 mod postfix;
+mod quiet;
 mod sending;
+mod servers;
 mod silent;
 mod threads;
 
