@@ -6,7 +6,7 @@ use std::time::Duration;
 use imap::extensions::idle::stop_on_any;
 
 use super::account::{After, Fetching, Tls};
-use super::login::Proof;
+use super::login::{Proof, xoauth2};
 use super::stream::{Allowance, SILENCE_MAX, Scissors, Stream, connect};
 use crate::interaction::Time;
 
@@ -163,10 +163,6 @@ impl imap::Authenticator for XOAuth2 {
     fn process(&self, _: &[u8]) -> String {
         self.0.take().unwrap_or_default()
     }
-}
-
-pub(super) fn xoauth2(user: &str, token: &str) -> String {
-    format!("user={user}\x01auth=Bearer {token}\x01\x01")
 }
 
 /// RFC 5530: a server may also refuse because it is not well itself.

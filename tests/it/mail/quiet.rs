@@ -58,7 +58,9 @@ impl Quiet {
         match words[..] {
             ["CAPABILITY"] => "* CAPABILITY IMAP4rev1 IDLE\r\n".into(),
             ["IDLE"] => "+ idling\r\n".into(),
-            ["EXAMINE", _] => format!("* {} EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [NOMODSEQ] none\r\n", mails.len()),
+            ["EXAMINE", _] => {
+                format!("* {} EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [NOMODSEQ] none\r\n", mails.len())
+            }
             ["UID", "SEARCH", "UID", wanted, ..] => {
                 let newest = mails.keys().next_back().copied();
                 let found = mails.keys().filter(|uid| has(wanted, **uid) || Some(**uid) == newest);

@@ -108,7 +108,10 @@ fn notification(settings: &Settings, request: &Request, message: &str) -> Result
         None => match s3::fetch(settings, &action.bucket_name, &action.object_key)? {
             Some(raw) => raw,
             None => {
-                return Ok(super::unsupported(request, "a mail in S3 that is larger than plugins.limits.http_response"));
+                return Ok(super::unsupported(
+                    request,
+                    "a mail in S3 that is larger than plugins.limits.http_response",
+                ));
             }
         },
     };
