@@ -112,24 +112,22 @@ impl Member {
         }
     }
 
-    /// Learns an address, or a better name for one. Tells whether anything is new.
-    pub(super) fn learn(&mut self, identity: &Identity) -> bool {
-        let known = self.identities.iter_mut().find(|known| known.same_address(identity));
-        let changed = match known {
-            None => {
-                self.identities.push(identity.clone());
-                true
-            }
-            Some(known) if identity.name.is_some() && known.name != identity.name => {
-                known.name.clone_from(&identity.name);
-                true
-            }
-            Some(_) => false,
-        };
+    /// Whether an address says nothing new of this member, its name included.
+    pub(super) fn knows(&self, identity: &Identity) -> bool {
+        let known = self.identities.iter().find(|known| known.same_address(identity));
+        known.is_some_and(|known| identity.name.is_none() || known.name == identity.name)
+    }
+
+    /// Learns an address, or a better name for one.
+    pub(super) fn learn(&mut self, identity: &Identity) {
+        match self.identities.iter_mut().find(|known| known.same_address(identity)) {
+            Some(known) => known.name.clone_from(&identity.name),
+            None => self.identities.push(identity.clone()),
+        }
         if self.name.is_none() {
             self.name.clone_from(&identity.name);
         }
-        changed
+        self.suggestions.retain(|suggestion| !suggestion.identity.same_address(identity));
     }
 
     /// Whether a conversation is its newest, of all or of a channel.
