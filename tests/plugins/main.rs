@@ -6,6 +6,7 @@
 
 mod broken;
 mod case;
+mod fuzz;
 #[path = "../support/peer.rs"]
 mod peer;
 mod run;

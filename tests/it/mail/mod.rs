@@ -6,6 +6,7 @@ mod checking;
 mod dovecot;
 mod fetching;
 mod flooding;
+mod letters;
 mod loops;
 mod oauth;
 mod postfix;
