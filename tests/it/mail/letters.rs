@@ -95,6 +95,9 @@ async fn a_delay_and_a_lost_copy_leave_the_letter_on_its_way() {
     let codes: Vec<_> =
         message["history"].as_array().unwrap().iter().map(|step| &step["reason"]["provider_code"]).collect();
     assert_eq!(codes, [&Value::Null, &Value::Null, &json!("4.4.1"), &Value::Null], "{message}");
+    // Whatever is said of its way now is over.
+    mailbox.dovecot.deliver(&[notice("ann", "delayed", "4.4.7", 5)]);
+    mailbox.receive("Message-ID: <last@example.com>\r\n", "after everything").await;
     let statuses = mailbox.client.get("/v1/interactions?type=message.status").await.json();
     assert_eq!(statuses["interactions"].as_array().unwrap().len(), 4, "sent, late, copy lost, delivered: {statuses}");
 }
