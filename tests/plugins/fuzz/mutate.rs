@@ -134,11 +134,13 @@ pub fn mutated(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
     mail
 }
 
+/// Some bytes are others, or there are more of them.
 fn bytes(random: &mut Random, mail: &mut Vec<u8>, _: &[Vec<u8>]) {
     for _ in 0..=random.below(10) {
-        let at = random.below(mail.len());
-        if let Some(byte) = mail.get_mut(at) {
-            *byte = random.byte();
+        let (at, byte) = (random.below(mail.len()), random.byte());
+        match mail.get_mut(at) {
+            Some(there) if random.below(4) > 0 => *there = byte,
+            _ => mail.insert(at, byte),
         }
     }
 }
