@@ -101,7 +101,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "only its shape matters")]
     struct Wanted {
         name: String,
         #[serde(default)]
@@ -112,7 +111,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "only its shape matters")]
     struct Inner {
         on: bool,
     }
@@ -120,6 +118,12 @@ mod tests {
     fn told(body: &str) -> (u16, String) {
         let problem = parse::<Wanted>(body.as_bytes()).unwrap_err();
         (problem.status().as_u16(), problem.detail().to_owned())
+    }
+
+    #[test]
+    fn what_fits_is_read() {
+        let Wanted { name, inner, any } = parse(br#"{"name":"a","inner":[{"on":true}],"any":[1]}"#).unwrap();
+        assert_eq!((name.as_str(), inner[0].on, any), ("a", true, serde_json::json!([1])));
     }
 
     #[test]
