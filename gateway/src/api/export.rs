@@ -49,7 +49,7 @@ pub(super) async fn export(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams)
     let known = contacts::find_known(&api, id).await?;
     let mut head = Vec::new();
     put(&mut head, "contact", contacts::shown(&api, id).await?);
-    put(&mut head, "consent", consent::all(&api, known.contact.id).await?);
+    put(&mut head, "consent", consent::all(&api, &known).await?);
     put(&mut head, "preferences", Preferences::of(&*api.store, &known.ids()).await?);
     let filter = Filter { contacts: known.ids(), ..Filter::default() };
     let (told, head) = (HashSet::new(), Some(head));
