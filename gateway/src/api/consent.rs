@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::answer::{Answer, ok};
-use super::auth::Caller;
-use super::input::{Id, NoParams, Sent};
-use super::json::{shortened, unprocessable};
+use super::input::{Asked, Id, NoParams, Sent};
+use super::json::{check_text, shortened, unprocessable};
 use super::{Api, contacts};
 use crate::accept::Will;
 use crate::customer::{Consent, Decision, Known, Subject};
@@ -55,24 +53,15 @@ pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -
 /// `PUT /v1/contacts/{id}/consent`
 pub(super) async fn decide(
     State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
+    Asked { caller, id, .. }: Asked,
     Sent { value, .. }: Sent<NewDecision>,
 ) -> Answer {
     let contact = contacts::find_known(&api, id).await?.contact.id;
     let NewDecision { channel, category, granted, evidence } = value;
-    let evidence = evidence.map(checked_evidence).transpose()?;
+    check_text("evidence", evidence.as_deref(), EVIDENCE_MAX)?;
     let channel = channel.map(|name| known_channel(&api, &name)).transpose()?;
     api.edge.accept.decide(&Will { contact, channel, category, granted, evidence, by: caller.name }).await?;
     ok(all(&api, &*contacts::find_known(&api, contact).await?).await?)
-}
-
-fn checked_evidence(text: String) -> Result<String, Problem> {
-    if (1..=EVIDENCE_MAX).contains(&text.chars().count()) {
-        return Ok(text);
-    }
-    Err(unprocessable(format!("evidence: must have 1 to {EVIDENCE_MAX} characters"), "evidence"))
 }
 
 fn known_channel(api: &Api, name: &str) -> Result<ChannelRef, Problem> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::auth::Caller;
 use super::{Api, json};
 use crate::accept::Trace;
 use crate::edge::{Problem, read_body};
@@ -107,6 +109,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         let id =
             Uuid::try_parse(&text).map_err(|_| Problem::not_found("ids are UUIDs: there is nothing with this one"));
         id.map(Self)
+    }
+}
+
+/// A call without parameters that changes what its path names: who makes it, and the trace that it belongs to.
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    pub(super) id: Uuid,
+    pub(super) trace: Trace,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Extension(caller) = Extension::from_request_parts(parts, state)
+            .await
+            .unwrap_or_else(|error| unreachable!("whoever let the request through noted its caller: {error}"));
+        let Id(id) = Id::from_request_parts(parts, state).await?;
+        NoParams::from_request_parts(parts, state).await?;
+        Ok(Self { caller, id, trace: trace(&parts.headers) })
     }
 }
 

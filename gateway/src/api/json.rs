@@ -71,6 +71,17 @@ pub(super) fn unprocessable(detail: impl Into<String>, path: &str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with("path", path)
 }
 
+/// A text that is kept with a decision.
+///
+/// # Errors
+/// 422 if it is empty or too long.
+pub(super) fn check_text(name: &str, text: Option<&str>, max: usize) -> Result<(), Problem> {
+    if text.is_none_or(|text| (1..=max).contains(&text.chars().count())) {
+        return Ok(());
+    }
+    Err(unprocessable(format!("{name}: must have 1 to {max} characters"), name))
+}
+
 fn without_place(text: &str) -> String {
     let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
     without_value(text)
