@@ -15,6 +15,7 @@ mod passing;
 mod registry;
 mod rehearsal;
 mod services;
+mod settings;
 mod state;
 
 pub use admission::AdmissionError;
