@@ -165,6 +165,8 @@ impl Gateway {
         stop: CancellationToken,
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {
+        // What was read while the generation before this one still wrote may be old.
+        self.directory.forget();
         let end_of_work = CancellationToken::new();
         let (mut work, mut chores) = (JoinSet::new(), JoinSet::new());
         self.start_deliveries(&end_of_work, &mut work, &mut chores).await?;

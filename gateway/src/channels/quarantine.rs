@@ -79,9 +79,10 @@ impl Quarantine {
 
     /// Counted before it is written: many may come at once, and the last place is given once.
     async fn reserve(&self, channel: &str) -> Result<(), QuarantineError> {
-        self.count(channel).await?;
+        let counted = self.count(channel).await?;
         let mut counts = self.counts();
-        let count = counts.entry(channel.to_owned()).or_default();
+        // Whoever released one meanwhile has it counted anew.
+        let count = counts.entry(channel.to_owned()).or_insert(counted);
         if *count >= self.max {
             return Err(QuarantineError::Full(self.max));
         }

@@ -71,6 +71,7 @@ mod fault;
 pub mod http;
 pub mod kv;
 mod log;
+mod manifest;
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "an allocator hands out raw memory")]
 mod memory;
