@@ -234,15 +234,13 @@ impl Media {
         let (mut used, mut after) = (HashSet::new(), None);
         loop {
             let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
             let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
             used.extend(entries.filter_map(|entry| match entry.state {
                 State::Stored(stored) => Some(stored.sha256),
                 _ => None,
             }));
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => break,
-            }
         }
         let files = self.files.clone();
         Ok(tokio::task::spawn_blocking(move || files.sweep(|name| used.contains(name), SWEEP_AGE)).await??)

@@ -114,7 +114,6 @@ impl Eraser {
                 removed.media += media;
             })
             .await?;
-            self.accept.recount_held();
         }
     }
 

@@ -12,7 +12,7 @@ use super::{Facts, Routes};
 use crate::interaction::{Event, Kind, RouteRef, Time};
 use crate::store::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, NewEvent, Order, Partition, Position,
-    Progress, Record, Retention, Stats, Store, StoreError, Stream, Words, Write,
+    Progress, Record, Retention, Stats, Store, StoreError, Stream, Usage, Words, Write,
 };
 
 /// A store whose events are given their routes on the way in; everything else is the store's own.
@@ -265,6 +265,10 @@ impl Store for Routed {
 
     async fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Entry)>, StoreError> {
         self.store.scan(prefix, after, limit).await
+    }
+
+    async fn usage(&self, prefix: &str) -> Result<Usage, StoreError> {
+        self.store.usage(prefix).await
     }
 
     async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {

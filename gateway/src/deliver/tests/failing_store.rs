@@ -13,7 +13,7 @@ use crate::deliver::Outcome;
 use crate::interaction::Time;
 use crate::store::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, Order, Partition, Position, Progress,
-    Record, Stats, Store, StoreError, Stream, Words,
+    Record, Stats, Store, StoreError, Stream, Usage, Words,
 };
 
 #[derive(Clone, Copy)]
@@ -161,6 +161,10 @@ impl Store for Failing {
 
     async fn is_buried(&self, contact: Uuid) -> Result<bool, StoreError> {
         self.inner.is_buried(contact).await
+    }
+
+    async fn usage(&self, prefix: &str) -> Result<Usage, StoreError> {
+        self.inner.usage(prefix).await
     }
 
     async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {
