@@ -190,7 +190,8 @@ impl Gateway {
         Ok(())
     }
 
-    fn router(&self, stop: &CancellationToken) -> Router {
+    /// What answers requests; `stop` ends those that follow what happens.
+    pub fn router(&self, stop: &CancellationToken) -> Router {
         let api = Api {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
@@ -229,6 +230,7 @@ impl Gateway {
             }
             self.watch_backends(lease, chores);
         }
+        self.deliveries.forget_others(|name| subscribers.iter().any(|subscriber| subscriber.name == name));
         Ok(())
     }
 
