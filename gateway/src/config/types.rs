@@ -114,6 +114,8 @@ pub struct Limits {
     pub concurrency: usize,
     /// `quarantine`: requests kept for one channel whose adapter failed on them. Default 10000.
     pub quarantine: usize,
+    /// `quarantine_bytes`: of these requests, as they lie in the store. Default `256MiB`.
+    pub quarantine_bytes: u64,
 }
 
 /// `[conversations]`

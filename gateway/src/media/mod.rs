@@ -243,15 +243,13 @@ impl Media {
         let (mut used, mut after) = (HashSet::new(), None);
         loop {
             let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(used) };
+            after = Some(last.clone());
             let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
             used.extend(entries.filter_map(|entry| match entry.state {
                 State::Stored(stored) if is_asked(&stored.sha256) => Some(stored.sha256),
                 _ => None,
             }));
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => return Ok(used),
-            }
         }
     }
 

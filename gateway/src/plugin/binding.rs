@@ -10,7 +10,7 @@ use url::Url;
 
 use super::manifest::Contract;
 use super::pace::Pace;
-use super::{Manifest, Plugins, Transport};
+use super::{Manifest, Plugins, Schemes, Transport};
 use crate::config::{Channel, Connector, Fields, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
 use crate::interaction::{Country, Time};
 
@@ -38,6 +38,8 @@ pub struct Binding {
     pub medium: String,
     /// Whose plan telephone numbers without a country's code follow.
     pub country: Option<Country>,
+    /// Kinds of addresses of which the plugin may speak.
+    pub schemes: Schemes,
     /// JSON, defaults filled in.
     pub settings: String,
     /// `{public_url}/channels/{name}`, or the same of a connector.
@@ -131,6 +133,7 @@ impl Binding {
             channel,
             medium: manifest.medium(&settings).to_owned(),
             country: None,
+            schemes: Schemes::of(manifest),
             url,
             secrets: account.secrets.clone(),
             oauth: account.oauth.clone(),
@@ -152,6 +155,7 @@ impl Binding {
             channel: String::new(),
             medium: String::new(),
             country: None,
+            schemes: Schemes::default(),
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),

@@ -136,7 +136,6 @@ impl Eraser {
                 removed.media += media;
             })
             .await?;
-            self.accept.recount_held();
         }
     }
 

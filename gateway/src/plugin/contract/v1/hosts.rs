@@ -217,7 +217,7 @@ impl host::socket::Host for CallState {
     }
 
     async fn history(&mut self, person: types::Identity, after: Option<String>, limit: u32) -> Vec<String> {
-        let Ok(person) = inward::identity(person, self.binding.country) else { return Vec::new() };
+        let Ok(person) = inward::identity(person, &self.binding) else { return Vec::new() };
         if !self.may_ask() {
             return Vec::new();
         }
