@@ -43,13 +43,20 @@ impl Runner {
 
     pub async fn run(&self, plugin: &str, path: &Path) -> Value {
         let text = std::fs::read_to_string(path).unwrap();
-        let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let plugin = self.plugins.get(plugin).unwrap_or_else(|| panic!("{plugin} is not built: cargo xtask build"));
-        let peer = Peer::scripted(case.provider.iter().map(answer).collect()).await;
+        let peer = Peer::scripted(case.provider.iter().map(|one| answer(one, path)).collect()).await;
+        let beside = beside(&mut case, path);
+        if let Some(request) = &mut case.request {
+            request.body = request.body.replace("{peer}", &peer.url());
+        }
         let binding = Arc::new(self.binding(&case, &plugin, &peer, path));
         self.services.reset(&case);
         let (result, authentic) = call(&plugin, &binding, case, path).await;
-        let hide = |text: String| text.replace(&peer.url(), "{peer}").replace(&peer.address.to_string(), "{peer}");
+        let hide = |text: String| {
+            let text = text.replace(&peer.url(), "{peer}").replace(&peer.address.to_string(), "{peer}");
+            beside.iter().fold(text, |text, (name, value)| text.replace(value, &format!("\"{{{name}}}\"")))
+        };
         let mut outcome = result;
         outcome["authentic"] = authentic.into();
         outcome["provider_calls"] = peer.calls().iter().map(shown_call).collect();
@@ -143,6 +150,16 @@ fn connector_binding(case: &Case, plugin: &Plugin, peer: &Peer, path: &Path, lim
     assert!(checked.problems.is_empty(), "{}: {:#?}", path.display(), checked.problems);
     let key = Secret::new("a key that a gateway made for this");
     Binding::of_connector(&case.channel, &connector, plugin.manifest(), &case.public_url.parse().unwrap(), limits, key)
+}
+
+/// Puts what lies in files into the channel's memory; tells names and texts (in JSON).
+fn beside(case: &mut Case, path: &Path) -> Vec<(String, String)> {
+    let files = std::mem::take(&mut case.kv_files).into_iter().map(|(key, name)| {
+        let text = std::fs::read_to_string(path.with_file_name(&name)).unwrap();
+        case.kv.insert(key, text.clone());
+        (name, Value::from(text).to_string())
+    });
+    files.collect()
 }
 
 async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) -> (Value, bool) {
@@ -339,9 +356,11 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
-fn answer(answer: &case::Answer) -> peer::Answer {
+fn answer(answer: &case::Answer, path: &Path) -> peer::Answer {
     let headers = answer.headers.clone().into_iter().collect();
-    peer::Answer { status: answer.status, headers, body: Bytes::from(answer.body.clone()), close: answer.close }
+    let file = answer.file.as_ref().map(|name| std::fs::read(path.with_file_name(name)).unwrap());
+    let body = file.map_or_else(|| Bytes::from(answer.body.clone()), Bytes::from);
+    peer::Answer { status: answer.status, headers, body, close: answer.close }
 }
 
 fn request(case: case::Request, secrets: &BTreeMap<String, String>, binding: &Binding) -> Request {

@@ -63,6 +63,7 @@ pub mod processor_bindings {
     });
 }
 
+pub mod certificates;
 mod channel;
 pub mod connector;
 mod content;
