@@ -11,6 +11,7 @@ mod backends;
 mod bad_input;
 mod basics;
 mod check;
+mod connector_files;
 mod connectors;
 mod crash;
 mod full_disk;
