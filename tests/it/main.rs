@@ -11,6 +11,7 @@ mod backends;
 mod bad_input;
 mod basics;
 mod check;
+mod connector_backlog;
 mod connector_files;
 mod connectors;
 mod crash;

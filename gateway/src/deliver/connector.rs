@@ -99,9 +99,15 @@ impl Handover {
         let places = Arc::new(Semaphore::new(config.concurrency));
         let mut calls = JoinSet::new();
         while let Ok(place) = places.clone().acquire_owned().await {
-            let mut jobs = Vec::new();
-            if waiting.recv_many(&mut jobs, config.batch).await == 0 {
-                break;
+            let Some(first) = waiting.recv().await else { break };
+            if let Some(bound) = self.connector.bound() {
+                bound.binding.opening().await;
+            }
+            let mut jobs = vec![first];
+            while jobs.len() < config.batch
+                && let Ok(job) = waiting.try_recv()
+            {
+                jobs.push(job);
             }
             let this = self.clone();
             calls.spawn(async move {
@@ -121,7 +127,8 @@ impl Handover {
             let hold = |job: Job| job.end(Outcome::Hold { why: "the connector's plugin is not loaded".into() });
             return jobs.into_iter().for_each(hold);
         };
-        let ready = join_all(jobs.into_iter().map(|job| self.ready(&bound, job))).await;
+        let is_rush = jobs.len() >= self.connector.config.batch;
+        let ready = join_all(jobs.into_iter().map(|job| self.ready(&bound, job, is_rush))).await;
         for call in attachments::calls(ready.into_iter().flatten().collect(), |ready| &ready.attachments) {
             self.send(&bound, call).await;
         }
@@ -133,8 +140,8 @@ impl Handover {
     }
 
     /// Everything that the connector needs of an interaction; what was taken before a crash ends here.
-    async fn ready(&self, bound: &Bound, job: Job) -> Option<Ready> {
-        match self.item(bound, &job.record, job.attempt).await {
+    async fn ready(&self, bound: &Bound, job: Job, is_rush: bool) -> Option<Ready> {
+        match self.item(bound, &job.record, job.attempt, is_rush).await {
             Ok(Some((subject, item, attachments))) => return Some(Ready { job, subject, item, attachments }),
             Ok(None) => job.end(Outcome::Done),
             Err(error) => job.end(Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane }),
@@ -147,6 +154,7 @@ impl Handover {
         bound: &Bound,
         record: &Record,
         attempt: Attempt,
+        is_rush: bool,
     ) -> Result<Option<(Subject, Item, Attachments)>, StoreError> {
         let event = event(record)?;
         let person = match record.contact {
@@ -155,6 +163,8 @@ impl Handover {
         };
         let contact = person.as_ref().map(|person| person.id);
         let opened = event.data.conversation.as_ref().is_some_and(|conversation| conversation.new);
+        // At a rush, questions would take the turns of what is to be written.
+        let opened = opened && !is_rush;
         if let (Some(conversation), Some(contact)) = (record.conversation.filter(|_| opened), contact) {
             self.lookups.begin(conversation, contact);
         }

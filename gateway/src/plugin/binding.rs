@@ -122,6 +122,13 @@ impl Binding {
         self.channel.strip_prefix(CONNECTOR).unwrap_or(&self.channel)
     }
 
+    /// Waits until a request may leave: who begins a call earlier lets it wait with what it has in hand.
+    pub async fn opening(&self) {
+        if let Some(pace) = &self.pace {
+            pace.opening().await;
+        }
+    }
+
     fn of(
         channel: String,
         url: String,

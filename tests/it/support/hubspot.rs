@@ -64,10 +64,13 @@ struct Account {
     calls: u64,
     lost_files: u64,
     recent: VecDeque<Instant>,
+    per_second: usize,
+    /// The most calls that it ever saw in one second.
+    busiest: usize,
     refused: u64,
 }
 
-/// Calls in one second, beyond which it refuses.
+/// Calls in one second, beyond which it refuses, unless a test says otherwise.
 const PER_SECOND: usize = 40;
 const FIRST_FILE: usize = 7001;
 const KEY: &str = "omnigate_id";
@@ -98,6 +101,8 @@ impl HubSpot {
             calls: 0,
             lost_files: 0,
             recent: VecDeque::new(),
+            per_second: PER_SECOND,
+            busiest: 0,
             refused: 0,
         }));
         let shared = account.clone();
@@ -111,6 +116,21 @@ impl HubSpot {
 
     pub fn behave(&self, mood: Mood) {
         self.account().mood = mood;
+    }
+
+    /// Refuses calls beyond so many in one second.
+    pub fn limit(&self, per_second: usize) {
+        self.account().per_second = per_second;
+    }
+
+    /// The most calls that it saw in one second.
+    pub fn busiest(&self) -> usize {
+        self.account().busiest
+    }
+
+    /// How many of a kind there are.
+    pub fn count(&self, kind: &str) -> usize {
+        self.account().objects.iter().filter(|object| object.kind == kind).count()
     }
 
     /// A contact that somebody typed in long ago.
@@ -228,7 +248,8 @@ impl Account {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        self.recent.len() > PER_SECOND
+        self.busiest = self.busiest.max(self.recent.len());
+        self.recent.len() > self.per_second
     }
 
     fn serve(&mut self, call: &Call) -> (u16, Value) {
