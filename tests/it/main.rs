@@ -13,6 +13,7 @@ mod basics;
 mod check;
 mod connector_backlog;
 mod connector_files;
+mod connector_quarantine;
 mod connectors;
 mod crash;
 mod full_disk;

@@ -25,6 +25,7 @@ pub struct Quarantined {
     pub id: Uuid,
     /// `requests:{channel}`
     pub subscriber: String,
+    /// Name of the channel; of a connector `connector:{name}`.
     pub channel: String,
     pub reason: String,
     /// When it came and first failed; a replay sees this time, since a signature may hold one.
@@ -37,7 +38,7 @@ pub struct Quarantined {
 /// Why a request is not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum QuarantineError {
-    #[error("{0} requests of this channel are kept already (plugins.limits.quarantine)")]
+    #[error("{0} requests of it are kept already (plugins.limits.quarantine)")]
     Full(usize),
     #[error(transparent)]
     Store(#[from] StoreError),
