@@ -211,7 +211,7 @@ async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) 
             shown(plugin.compose(binding, attempt, message, answered).await, |letter| shown_letter(&letter))
         }
         case::Call::Deliver => {
-            let items = case.items.into_iter().map(|one| item(one, attempt)).collect();
+            let items = case.items.into_iter().map(|one| item(one, attempt, &case.files)).collect();
             shown(plugin.deliver(binding, items).await, |answers| answers.into_iter().map(shown_answer).collect())
         }
         case::Call::Find => {
@@ -245,7 +245,10 @@ fn shown_answer(answer: Result<Taken, Fault>) -> Value {
     }
 }
 
-fn item(case: case::Item, attempt: u32) -> Item {
+fn item(case: case::Item, attempt: u32, files: &BTreeMap<String, case::File>) -> Item {
+    let parts = case.data.pointer("/message/parts").and_then(Value::as_array);
+    let urls = parts.into_iter().flatten().filter_map(|part| part["url"].as_str());
+    let ours = urls.filter_map(|url| Some((url.to_owned(), file_in(url, files)?))).collect();
     let interaction = json!({
         "specversion": "1.0",
         "id": case.id,
@@ -259,7 +262,7 @@ fn item(case: case::Item, attempt: u32) -> Item {
         known: Notes { contact, conversation, activity, about },
         attempt,
         uncertain: case.uncertain,
-        files: BTreeMap::new(),
+        files: ours,
     }
 }
 
@@ -395,9 +398,8 @@ fn signature(sign: &case::Sign, secret: &str, body: &[u8]) -> String {
 
 /// A part speaks of a file of ours where its address ends with the file's name.
 fn message(case: case::Message, files: &BTreeMap<String, case::File>) -> Outbound {
-    let id = |url: &String| files.keys().position(|name| url.ends_with(name.as_str())).map(|at| file_id(at as u128));
     let urls = case.parts.iter().filter_map(|part| match part {
-        Part::Media { url, .. } => Some((url.clone(), id(url)?)),
+        Part::Media { url, .. } => Some((url.clone(), file_in(url, files)?)),
         _ => None,
     });
     Outbound {
@@ -412,6 +414,10 @@ fn message(case: case::Message, files: &BTreeMap<String, case::File>) -> Outboun
         expires_in: case.expires_in_ms.map(Duration::from_millis),
         metadata: case.metadata,
     }
+}
+
+fn file_in(url: &str, files: &BTreeMap<String, case::File>) -> Option<Uuid> {
+    files.keys().position(|name| url.ends_with(name.as_str())).map(|at| file_id(at as u128))
 }
 
 /// Of the file that many places after the first.
@@ -516,7 +522,7 @@ impl Services for CaseServices {
         })
     }
 
-    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
+    async fn read_file(&self, id: Uuid, _: u64) -> Result<Vec<u8>, String> {
         let files = self.files.lock().unwrap();
         let file = usize::try_from(id.as_u128() - 1).ok().and_then(|at| files.get(at));
         file.cloned().ok_or_else(|| "no such file".to_owned())

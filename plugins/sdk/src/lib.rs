@@ -76,6 +76,7 @@ mod manifest;
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "an allocator hands out raw memory")]
 mod memory;
+mod multipart;
 pub mod pieces;
 mod processor;
 mod request;
@@ -96,6 +97,7 @@ pub use bindings::omnigate::types::types::{
 };
 pub use channel::Channel;
 pub use log::{debug, error, info, warn};
+pub use multipart::{FormFile, Multipart};
 pub use processor::Processor;
 /// Who wrote a message that passes a processor; [`Author`] is without the contact.
 pub use processor_bindings::exports::omnigate::processor::transform::Author as Writer;

@@ -281,8 +281,8 @@ impl host::files::Host for CallState {
         if !self.may_touch_file() {
             return Err("too many files in one call".to_owned());
         }
-        let id = *self.readable.get(&id).ok_or("it is no file of the message that is sent")?;
-        let content = self.shared.services.read_file(id).await?;
+        let id = *self.readable.get(&id).ok_or("it is no file of what this call is about")?;
+        let content = self.shared.services.read_file(id, self.file_bytes_max()).await?;
         self.charge(content.len());
         Ok(content)
     }
