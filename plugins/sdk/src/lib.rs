@@ -69,11 +69,13 @@ mod content;
 mod context;
 mod fault;
 pub mod http;
+pub mod interaction;
 pub mod kv;
 mod log;
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "an allocator hands out raw memory")]
 mod memory;
+mod person;
 pub mod pieces;
 mod processor;
 mod request;
@@ -94,6 +96,7 @@ pub use bindings::omnigate::types::types::{
 };
 pub use channel::Channel;
 pub use log::{debug, error, info, warn};
+pub use person::is_same_number;
 pub use processor::Processor;
 /// Who wrote a message that passes a processor; [`Author`] is without the contact.
 pub use processor_bindings::exports::omnigate::processor::transform::Author as Writer;
