@@ -83,7 +83,7 @@ impl Consents {
     /// Whether a text of a person on that channel refuses (false) or allows (true) messages.
     pub fn meaning(&self, channel: &ChannelRef, text: &str) -> Option<bool> {
         let counts = self.channels.get(&channel.name).copied().unwrap_or(channel.medium == "sms");
-        self.keywords.meaning(text).filter(|_| counts)
+        if counts { self.keywords.meaning(text) } else { None }
     }
 
     /// What speaks against a message; `None` where nothing does. `contacts`: under which the owner of the address is known.

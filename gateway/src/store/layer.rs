@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, Order, Partition, Position, Progress,
-    Record, Stats, Store, StoreError, Stream, Words,
+    Record, Stats, Store, StoreError, Stream, Usage, Words,
 };
 use crate::interaction::Time;
 
@@ -121,6 +121,10 @@ impl<L: Layer> Store for L {
 
     async fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Entry)>, StoreError> {
         self.inner().scan(prefix, after, limit).await
+    }
+
+    async fn usage(&self, prefix: &str) -> Result<Usage, StoreError> {
+        self.inner().usage(prefix).await
     }
 
     async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {
