@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Link, Suggestion};
 use crate::interaction::{ContactRef, ConversationRef, Identity, Time};
-use crate::store::Key;
+use crate::store::{Entry, Key};
 
 /// A person: one member, or several that were found to be the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,11 @@ impl Contact {
     /// Where a member is kept.
     pub fn key(id: Uuid) -> Key {
         Key::of(&["contact", &id.to_string()])
+    }
+
+    /// Where all of them are kept.
+    pub fn keys() -> String {
+        Key::prefix(&["contact"])
     }
 
     /// Where an address points to its member.
@@ -141,6 +146,15 @@ impl Member {
             Some(channel) => self.threads.get(channel).copied(),
             None => self.conversation,
         }
+    }
+
+    /// What is kept of a member without claims to some addresses; none if it has no such claim.
+    pub(crate) fn unclaimed(entry: &Entry, addresses: &[Identity]) -> Option<Vec<u8>> {
+        let is_one = |claimed: &Suggestion| addresses.iter().any(|address| address.same_address(&claimed.identity));
+        let mut member: Self = serde_json::from_slice(&entry.value).ok()?;
+        let before = member.suggestions.len();
+        member.suggestions.retain(|claimed| !is_one(claimed));
+        (member.suggestions.len() < before).then(|| serde_json::to_vec(&member).ok()).flatten()
     }
 }
 

@@ -86,12 +86,12 @@ impl Calls {
         let Some(index) = &self.handle_request else { return Ok(Err(lacks("adapter"))) };
         let instance = self.any.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let request = outward::request(request);
         let function: HandleRequest<'_> = instance.get_typed_func(&mut *store, index)?;
         let (answer,) = function.call_async(&mut *store, (&context, &request)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |outcome| inward::outcome(outcome, country).map(|outcome| Outcome { files, ..outcome })))
+        Ok(checked(answer, |outcome| inward::outcome(outcome, &binding).map(|outcome| Outcome { files, ..outcome })))
     }
 
     pub(in crate::plugin) async fn send(
@@ -151,11 +151,11 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let session = instance.omnigate_channel_session();
         let answer = session.call_open(&mut *store, &context, &outward::opening(opening)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, &binding).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -167,23 +167,23 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let session = instance.omnigate_channel_session();
         let answer = session.call_frame(&mut *store, &context, &outward::state(state), frame).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, &binding).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn receive(&self, store: &mut Store<CallState>, mail: Arrived) -> Answer<Received> {
         let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let answer =
             instance.omnigate_channel_mail().call_receive(&mut *store, &context, &outward::arrived(mail)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
         Ok(checked(answer, |events| {
-            inward::happenings(events, country).map(|happenings| Received { happenings, files })
+            inward::happenings(events, &binding).map(|happenings| Received { happenings, files })
         }))
     }
 

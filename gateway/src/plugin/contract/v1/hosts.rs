@@ -242,7 +242,7 @@ impl host::socket::Host for CallState {
     }
 
     async fn history(&mut self, person: types::Identity, after: Option<String>, limit: u32) -> Vec<String> {
-        let Ok(person) = inward::identity(person, self.binding.country) else { return Vec::new() };
+        let Ok(person) = inward::identity(person, &self.binding) else { return Vec::new() };
         if !self.may_ask() {
             return Vec::new();
         }
@@ -281,8 +281,8 @@ impl host::files::Host for CallState {
         if !self.may_touch_file() {
             return Err("too many files in one call".to_owned());
         }
-        let id = *self.readable.get(&id).ok_or("it is no file of the message that is sent")?;
-        let content = self.shared.services.read_file(id).await?;
+        let id = *self.readable.get(&id).ok_or("it is no file of what this call is about")?;
+        let content = self.shared.services.read_file(id, self.file_bytes_max()).await?;
         self.charge(content.len());
         Ok(content)
     }
