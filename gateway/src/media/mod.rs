@@ -30,6 +30,9 @@ use crate::store::{Batch, Expect, Key, Record, Retention, Store, StoreError, Wri
 /// A file younger than this may belong to an entry that is just being written.
 const SWEEP_AGE: Duration = Duration::from_secs(24 * 3600);
 
+/// Entries read at once.
+const PAGE: usize = 500;
+
 /// Name of the stream that holds work for the fetcher.
 pub const TARGET: &str = "media";
 
@@ -233,22 +236,24 @@ impl Media {
     /// # Errors
     /// If the store or the folder cannot be read.
     pub async fn sweep(&self) -> anyhow::Result<u64> {
-        const PAGE: usize = 500;
+        let used = self.used(|_| true).await?;
+        let files = self.files.clone();
+        Ok(tokio::task::spawn_blocking(move || files.sweep(|name| used.contains(name), SWEEP_AGE)).await??)
+    }
+
+    /// The digests of files that some entry is for, of those that are asked for.
+    async fn used(&self, is_asked: impl Fn(&str) -> bool) -> Result<HashSet<String>, StoreError> {
         let (mut used, mut after) = (HashSet::new(), None);
         loop {
             let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(used) };
+            after = Some(last.clone());
             let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
             used.extend(entries.filter_map(|entry| match entry.state {
-                State::Stored(stored) => Some(stored.sha256),
+                State::Stored(stored) if is_asked(&stored.sha256) => Some(stored.sha256),
                 _ => None,
             }));
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => break,
-            }
         }
-        let files = self.files.clone();
-        Ok(tokio::task::spawn_blocking(move || files.sweep(|name| used.contains(name), SWEEP_AGE)).await??)
     }
 
     /// An event's body with addresses of files that open for whoever holds it, for a while.

@@ -14,7 +14,9 @@ mod pace;
 mod passing;
 mod registry;
 mod rehearsal;
+mod schemes;
 mod services;
+mod settings;
 mod state;
 
 pub use admission::AdmissionError;
@@ -26,4 +28,5 @@ pub use manifest::{
     Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
 };
 pub use registry::{Plugin, Plugins, Refused, Tools};
+pub use schemes::Schemes;
 pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

@@ -87,11 +87,7 @@ impl Reply {
 macro_rules! connector {
     ($connector:ty, $manifest:literal) => {
         const _: () = {
-            const MANIFEST: &[u8] = include_bytes!($manifest);
-
-            #[used]
-            #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "omnigate:manifest"))]
-            static SECTION: [u8; MANIFEST.len()] = *include_bytes!($manifest);
+            $crate::manifest!($manifest);
 
             struct Exported;
 
