@@ -10,6 +10,7 @@ mod happened;
 mod held;
 mod loops;
 mod messages;
+mod notes;
 mod passing;
 mod people;
 mod replies;

@@ -40,6 +40,12 @@ impl Client {
         Self { address, key: KEY.to_owned(), kept: None }
     }
 
+    /// Where it calls.
+    #[allow(dead_code, reason = "not all who include this listen to live events")]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// With another key; none if it is empty.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
