@@ -8,6 +8,8 @@
 
 mod api;
 mod backends;
+mod bad_bytes;
+mod bad_frames;
 mod bad_input;
 mod basics;
 mod check;

@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
 
-use super::requests::{Incoming, problem_of, response};
-use super::{Edge, Problem, read_body};
+use super::requests::{Incoming, problem_of, response, unreadable_path};
+use super::{Edge, Named, Problem, read_body};
 use crate::channels::{count, count_by};
 use crate::connectors::Connector;
 use crate::plugin::exchange::Failure;
@@ -17,9 +17,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// A request to a connector: the CRM tells what changed there.
 pub(super) async fn handle(
     State(edge): State<Arc<Edge>>,
-    Path(path): Path<Vec<(String, String)>>,
+    path: Named<Vec<(String, String)>>,
     request: HttpRequest<Body>,
 ) -> Response {
+    let Ok(Path(path)) = path else { return unreadable_path() };
     let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
     let Some(connector) = edge.connectors.get(name) else {
         return Problem::not_found(format!("there is no connector {name:?}")).into_response();

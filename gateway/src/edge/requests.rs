@@ -8,7 +8,8 @@ use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, StatusCode, he
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::{Edge, Problem, read_body};
+use super::patience::patience;
+use super::{Edge, Named, Problem, read_body};
 use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
 use crate::mail;
@@ -30,11 +31,17 @@ const RESERVED: [HeaderName; 6] = [
 /// A request for a channel's pages.
 pub(super) async fn handle(
     State(edge): State<Arc<Edge>>,
-    Path(path): Path<Vec<(String, String)>>,
+    path: Named<Vec<(String, String)>>,
     request: HttpRequest<Body>,
 ) -> Response {
+    let Ok(Path(path)) = path else { return unreadable_path() };
     let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
     answer(&edge, name, request).await
+}
+
+/// What is no text after decoding names nothing here.
+pub(super) fn unreadable_path() -> Response {
+    Problem::not_found("there is nothing at this path").into_response()
 }
 
 /// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
@@ -85,7 +92,10 @@ impl Edge {
 
     async fn read(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Incoming, Problem> {
         let (parts, body) = request.into_parts();
-        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, self.rules.request_timeout).await?;
+        let max = self.rules.channel_requests_max;
+        let taken = max.saturating_sub(channel.requests.available_permits());
+        let timeout = patience(self.rules.request_timeout, taken, max);
+        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, timeout).await?;
         tracing::trace!(channel = channel.name, bytes = body.len(), "request to a channel");
         Ok(Incoming { parts, body })
     }
