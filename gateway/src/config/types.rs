@@ -169,6 +169,10 @@ pub struct Media {
     pub content_types: Vec<String>,
     /// `url_lifetime`: how long an address inside an event is valid. Default `24h`.
     pub url_lifetime: Duration,
+    /// `disk_reserve`: while the disk has less room than this, no files are stored; messages are. Default `512MiB`.
+    pub disk_reserve: u64,
+    /// `uploads_per_hour`: bytes that visitors of one channel may upload. Default `2GiB`.
+    pub uploads_per_hour: u64,
 }
 
 /// `[mail]`

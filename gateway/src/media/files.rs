@@ -1,7 +1,7 @@
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,9 +9,12 @@ use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
 
 /// Bytes that tell what a file is.
 const SNIFF_BYTES: usize = 512;
+/// Where files are until they are whole.
+const INCOMING: &str = "incoming";
 
 /// A file on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ pub enum WriteError {
     ContentType(String),
     #[error("the transfer broke off: {0}")]
     Broken(String),
-    #[error("the disk is full")]
+    #[error("the disk is full, or has less room than media.disk_reserve")]
     Full,
     #[error("the file cannot be written: {0}")]
     Io(#[source] io::Error),
@@ -50,23 +53,27 @@ impl From<io::Error> for WriteError {
 /// The folder.
 pub(super) struct Files {
     directory: PathBuf,
-    count: AtomicU64,
+    /// Bytes of the disk that are left to the log.
+    reserve: u64,
 }
 
 impl Files {
-    pub(super) fn open(directory: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(directory.join("incoming"))?;
-        Ok(Self { directory: directory.to_owned(), count: AtomicU64::new(0) })
+    pub(super) fn open(directory: &Path, reserve: u64) -> io::Result<Self> {
+        std::fs::create_dir_all(directory.join(INCOMING))?;
+        Ok(Self { directory: directory.to_owned(), reserve })
     }
 
     pub(super) fn path(&self, sha256: &str) -> PathBuf {
         self.directory.join(&sha256[..2]).join(sha256)
     }
 
-    /// Removes files that nobody refers to, unless they are younger than `age`: their entry may be on its way. Blocks.
+    /// Removes files that nobody refers to and what was left unfinished, unless it is younger than `age`: its entry may be on its
+    /// way. Blocks.
     pub(super) fn sweep(&self, is_used: impl Fn(&str) -> bool, age: Duration) -> io::Result<u64> {
         let mut removed = 0;
-        for folder in std::fs::read_dir(&self.directory)?.flatten().filter(|folder| folder.file_name().len() == 2) {
+        let holds_files = |name: &OsStr| name.len() == 2 || name == INCOMING;
+        let folders = std::fs::read_dir(&self.directory)?.flatten();
+        for folder in folders.filter(|folder| holds_files(&folder.file_name())) {
             for file in std::fs::read_dir(folder.path())?.flatten() {
                 let name = file.file_name().to_string_lossy().into_owned();
                 let is_old = file.metadata()?.modified()?.elapsed().is_ok_and(|elapsed| elapsed > age);
@@ -87,13 +94,22 @@ impl Files {
         declared: Option<&str>,
         allowed: &[String],
     ) -> Result<Stored, WriteError> {
-        let aside = self.directory.join("incoming").join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
+        self.check_room()?;
+        // Known to nobody else: another generation may write here, too.
+        let aside = self.directory.join(INCOMING).join(Uuid::now_v7().to_string());
         let written = self.write_aside(&aside, body, bytes_max, declared, allowed).await;
         if written.is_err() {
-            // What is left behind is overwritten after the next start.
+            // What is left behind is swept.
             let _ = fs::remove_file(&aside).await;
         }
         written
+    }
+
+    /// Files give way before messages do.
+    fn check_room(&self) -> Result<(), WriteError> {
+        let disk = rustix::fs::statvfs(&self.directory).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < self.reserve { Err(WriteError::Full) } else { Ok(()) }
     }
 
     async fn write_aside<E: fmt::Display>(
@@ -166,7 +182,7 @@ mod tests {
 
     fn files() -> (tempfile::TempDir, Files) {
         let directory = tempfile::tempdir().unwrap();
-        let files = Files::open(directory.path()).unwrap();
+        let files = Files::open(directory.path(), 0).unwrap();
         (directory, files)
     }
 
@@ -205,13 +221,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn files_leave_room_for_messages() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::open(directory.path(), u64::MAX).unwrap();
+        let refused = files.write(body(&[b"abc"]), 10, None, &["*/*".to_owned()]).await;
+        assert!(matches!(refused, Err(WriteError::Full)), "{refused:?}");
+    }
+
+    /// As while one configuration follows another.
+    #[tokio::test]
+    async fn two_that_write_at_once_do_not_meet() {
+        let (directory, first) = files();
+        let second = Files::open(directory.path(), 0).unwrap();
+        let any = ["*/*".to_owned()];
+        let (begin, began) = tokio::sync::oneshot::channel();
+        let slow = futures_util::stream::once(async { Ok::<_, String>(Bytes::from_static(b"first, ")) }).chain(
+            futures_util::stream::once(async {
+                began.await.map_err(|error| error.to_string())?;
+                Ok(Bytes::from_static(b"to its end"))
+            }),
+        );
+        let writing = first.write(Box::pin(slow), 99, None, &any);
+        let other = async {
+            let stored = second.write(body(&[b"second"]), 99, None, &any).await.unwrap();
+            begin.send(()).unwrap();
+            stored
+        };
+        let (one, other) = tokio::join!(writing, other);
+        assert_eq!(std::fs::read(first.path(&one.unwrap().sha256)).unwrap(), b"first, to its end");
+        assert_eq!(std::fs::read(first.path(&other.sha256)).unwrap(), b"second");
+    }
+
+    #[tokio::test]
     async fn files_that_nobody_refers_to_are_swept() {
         let (_directory, files) = files();
         let any = ["*/*".to_owned()];
         let kept = files.write(body(&[b"kept"]), 10, None, &any).await.unwrap();
         let left = files.write(body(&[b"left"]), 10, None, &any).await.unwrap();
         assert_eq!(files.sweep(|_| false, Duration::from_secs(3600)).unwrap(), 0, "both are young");
-        assert_eq!(files.sweep(|name| name == kept.sha256, Duration::ZERO).unwrap(), 1);
+        std::fs::write(files.directory.join(INCOMING).join("unfinished"), "x").unwrap();
+        assert_eq!(files.sweep(|name| name == kept.sha256, Duration::ZERO).unwrap(), 2);
         assert!(files.path(&kept.sha256).exists() && !files.path(&left.sha256).exists());
     }
 
