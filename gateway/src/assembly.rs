@@ -166,6 +166,8 @@ impl Gateway {
         stop: CancellationToken,
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {
+        // What was read while the generation before this one still wrote may be old.
+        self.directory.forget();
         let end_of_work = CancellationToken::new();
         let (mut work, mut chores) = (JoinSet::new(), JoinSet::new());
         self.start_deliveries(&end_of_work, &mut work, &mut chores).await?;
@@ -338,10 +340,10 @@ impl Gateway {
         Arc::new(Attributed { target, connectors, lookups, memory, directory })
     }
 
-    /// Every interaction of a batch waits for a place of its own.
+    /// Every interaction of a batch waits for a place of its own, and the next batch gathers while calls are under way.
     fn connector(&self, connector: Arc<Connector>, chores: &mut JoinSet<()>) -> Subscriber {
         let name = connectors::subscriber(&connector.name);
-        let places = connector.config.batch * connector.config.concurrency;
+        let places = connector.config.batch * (connector.config.concurrency + 1);
         let idempotent = connector.bound().is_some_and(|bound| bound.plugin.manifest().idempotent);
         let handover = Handover {
             connector,

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use crate::bench::{Bench, LOG, TOKEN};
 
 #[path = "../support/peer.rs"]
-#[allow(dead_code, clippy::duplicate_mod)]
+#[allow(dead_code, clippy::duplicate_mod, reason = "the tests of plugins use the rest of it")]
 pub mod peer;
 use peer::{Answer, Peer};
 
@@ -243,6 +243,7 @@ pub async fn dripping() -> String {
                     && stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await.is_ok();
                 while dripping {
                     dripping = stream.write_all(b"x").await.is_ok();
+                    // The slowness is the point.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             });

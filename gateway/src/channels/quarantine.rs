@@ -21,6 +21,7 @@ pub struct Quarantined {
     pub id: Uuid,
     /// `requests:{channel}`
     pub subscriber: String,
+    /// Name of the channel; of a connector `connector:{name}`.
     pub channel: String,
     pub reason: String,
     /// When it came and first failed; a replay sees this time, since a signature may hold one.
@@ -33,9 +34,7 @@ pub struct Quarantined {
 /// Why a request is not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum QuarantineError {
-    #[error(
-        "{0}: plugins.limits.quarantine and quarantine_bytes bound the requests of a channel on which its adapter failed"
-    )]
+    #[error("{0}: plugins.limits.quarantine and quarantine_bytes bound the requests on which a plugin failed")]
     Full(#[from] Full),
     #[error(transparent)]
     Store(#[from] StoreError),

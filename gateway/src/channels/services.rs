@@ -215,8 +215,8 @@ impl Services for GatewayServices {
         self.tokens.forget(source, token);
     }
 
-    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
-        self.media.read(id).await.map_err(|error| format!("the file cannot be read: {error}"))
+    async fn read_file(&self, id: Uuid, bytes_max: u64) -> Result<Vec<u8>, String> {
+        self.media.read(id, bytes_max).await.map_err(|error| format!("the file cannot be read: {error}"))
     }
 }
 

@@ -14,7 +14,7 @@ use toml::de::DeValue;
 use super::file::read_text;
 use super::problem::Problem;
 use super::read::{Section, Typed};
-use super::{OAuth2, OAuthGrant, Secret, addresses, names};
+use super::{OAuth2, Secret, names};
 
 /// Longest secret: the largest known are private keys of a few KiB.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -24,7 +24,6 @@ const FORMS: &str = "must be { env = \"NAME\" } or { file = \"path\" }";
 const LITERAL: &str =
     "is written in the file itself: fine for development; elsewhere use { env = \"NAME\" } or { file = \"path\" }";
 const OAUTH2: &str = "is for slots of a channel: give { env = \"NAME\" } or { file = \"path\" }";
-const GRANTS: &str = "must be \"refresh_token\" or \"client_credentials\"";
 
 /// Slots with a value, and slots with one that is fetched.
 type Slots = (BTreeMap<String, Secret>, BTreeMap<String, Arc<OAuth2>>);
@@ -61,36 +60,6 @@ impl<'a> Section<'a> {
             }
         }
         (secrets, oauth)
-    }
-
-    fn oauth2(&self) -> Option<OAuth2> {
-        self.require(&[
-            ("token_url", "where tokens are fetched, such as \"https://login.example.com/oauth2/token\""),
-            ("grant", GRANTS),
-            ("client_id", "the name under which the gateway is registered there"),
-        ]);
-        let token_url = self.text("token_url", addresses::backend);
-        let client_id = self.text("client_id", one_line);
-        let client_secret = self.secret("client_secret", |_| Ok(()));
-        let refresh_token = self.secret("refresh_token", |_| Ok(()));
-        let scope = self.text("scope", one_line);
-        let grant = match (self.text("grant", grant_name)?, refresh_token) {
-            ("refresh_token", Some(token)) => OAuthGrant::RefreshToken(token),
-            ("refresh_token", None) => {
-                if !self.has("refresh_token") {
-                    self.problem("refresh_token", "is missing: what the provider gave for this grant");
-                }
-                return None;
-            }
-            (_, _) if client_secret.is_none() => {
-                if !self.has("client_secret") {
-                    self.problem("client_secret", "is missing: the grant client_credentials needs it");
-                }
-                return None;
-            }
-            (_, _) => OAuthGrant::ClientCredentials,
-        };
-        Some(OAuth2 { token_url: token_url?, client_id: client_id?, client_secret, grant, scope })
     }
 
     fn resolve(&self, typed: &Typed<'a>, rule: fn(&str) -> Result<(), &'static str>) -> Option<Secret> {
@@ -136,15 +105,6 @@ impl<'a> Section<'a> {
         }
         place.map(find)
     }
-}
-
-fn grant_name(text: &str) -> Result<&'static str, String> {
-    ["refresh_token", "client_credentials"].into_iter().find(|name| *name == text).ok_or_else(|| GRANTS.to_owned())
-}
-
-fn one_line(text: &str) -> Result<String, String> {
-    let fits = (1..=4096).contains(&text.len()) && !text.contains(char::is_control);
-    if fits { Ok(text.to_owned()) } else { Err("must be one line of 1 to 4096 bytes".into()) }
 }
 
 fn from_env(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{NamePattern, Secret};
+use super::{NamePattern, Secret, SigningKey};
 use crate::interaction::Country;
 use crate::store::Retention;
 
@@ -113,7 +113,7 @@ pub struct Limits {
     pub kv_keys: usize,
     /// `concurrency`: calls at once, over all plugins; one channel gets half of them at most. Default 64.
     pub concurrency: usize,
-    /// `quarantine`: requests kept for one channel whose adapter failed on them. Default 10000.
+    /// `quarantine`: requests kept for one channel or connector whose plugin failed on them. Default 10000.
     pub quarantine: usize,
     /// `quarantine_bytes`: of these requests, as they lie in the store. Default `256MiB`.
     pub quarantine_bytes: u64,
@@ -295,8 +295,8 @@ impl Channel {
 pub struct OAuth2 {
     /// `token_url`: private addresses are allowed, since the operator typed it.
     pub token_url: Url,
-    /// `client_id`
-    pub client_id: String,
+    /// `client_id`: an assertion tells by itself who asks.
+    pub client_id: Option<String>,
     /// `client_secret`: public clients have none.
     pub client_secret: Option<Secret>,
     /// `grant`
@@ -312,6 +312,21 @@ pub enum OAuthGrant {
     RefreshToken(Secret),
     /// `client_credentials`: RFC 6749 section 4.4.
     ClientCredentials,
+    /// `jwt-bearer`: RFC 7523 section 2.1.
+    JwtBearer(Assertion),
+}
+
+/// What the gateway signs to get a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assertion {
+    /// `private_key`
+    pub key: SigningKey,
+    /// `issuer`: the name under which the gateway is registered there.
+    pub issuer: String,
+    /// `subject`: for whom it acts.
+    pub subject: String,
+    /// `audience`: for whom the assertion is. Default: the token server's origin.
+    pub audience: String,
 }
 
 /// `[connectors.NAME]`

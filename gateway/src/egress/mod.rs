@@ -1,5 +1,6 @@
 //! Every request that leaves the gateway: where it may go, with which credentials, how far and for how long.
 
+mod assertion;
 mod client;
 mod grants;
 mod policy;

@@ -8,8 +8,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 use url::form_urlencoded;
 
+use super::assertion;
 use super::{Allowed, Egress, Limits, Reach, Received, Request};
 use crate::config::{OAuth2, OAuthGrant, Secret};
+use crate::interaction::Time;
 use crate::store::{Batch, Key, Store, StoreError, Write};
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), response: 64 << 10 };
@@ -106,8 +108,8 @@ impl Tokens {
     async fn fetch(&self, source: &OAuth2, id: &str) -> Result<Token, TokenError> {
         let rotated = self.rotated(id).await?;
         let asked = Instant::now();
-        let received =
-            self.egress.send(request(source, rotated.as_ref()), |_| Ok(Allowed(Reach::Granted)), LIMITS).await;
+        let request = request(source, rotated.as_ref())?;
+        let received = self.egress.send(request, |_| Ok(Allowed(Reach::Granted)), LIMITS).await;
         let received =
             received.map_err(|error| TokenError::Unavailable(format!("no token could be fetched: {error}")))?;
         let granted = granted(&received)?;
@@ -139,34 +141,52 @@ fn key(id: &str) -> Key {
 /// Of everything that was configured: whoever changes it begins anew.
 fn id(source: &OAuth2) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for (_, value) in form(source, None) {
-        context.update(&(value.len() as u64).to_be_bytes());
-        context.update(value.as_bytes());
+    let mut update = |bytes: &[u8]| {
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    };
+    for (_, value) in lasting(source, None) {
+        update(value.as_bytes());
+    }
+    if let OAuthGrant::JwtBearer(assertion) = &source.grant {
+        [&assertion.issuer, &assertion.subject, &assertion.audience]
+            .into_iter()
+            .for_each(|text| update(text.as_bytes()));
+        update(assertion.key.fingerprint());
     }
     context.update(source.token_url.as_str().as_bytes());
     hex::encode(context.finish())
 }
 
-fn form<'a>(source: &'a OAuth2, rotated: Option<&'a Secret>) -> Vec<(&'static str, &'a str)> {
-    let mut form = vec![("client_id", source.client_id.as_str())];
+/// What is the same in every request of a source.
+fn lasting<'a>(source: &'a OAuth2, rotated: Option<&'a Secret>) -> Vec<(&'static str, &'a str)> {
+    let mut form: Vec<_> = source.client_id.iter().map(|id| ("client_id", id.as_str())).collect();
     match &source.grant {
         OAuthGrant::ClientCredentials => form.push(("grant_type", "client_credentials")),
         OAuthGrant::RefreshToken(token) => {
             form.push(("grant_type", "refresh_token"));
             form.push(("refresh_token", rotated.unwrap_or(token).expose()));
         }
+        OAuthGrant::JwtBearer(_) => form.push(("grant_type", assertion::GRANT_TYPE)),
     }
     form.extend(source.client_secret.as_ref().map(|secret| ("client_secret", secret.expose())));
     form.extend(source.scope.as_deref().map(|scope| ("scope", scope)));
     form
 }
 
-fn request(source: &OAuth2, rotated: Option<&Secret>) -> Request {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form(source, rotated)).finish();
+fn request(source: &OAuth2, rotated: Option<&Secret>) -> Result<Request, TokenError> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(lasting(source, rotated));
+    if let OAuthGrant::JwtBearer(claims) = &source.grant {
+        let signed = assertion::signed(claims, Time::now());
+        let signed = signed.ok_or_else(|| TokenError::Unavailable("the assertion cannot be signed".into()))?;
+        form.append_pair("assertion", &signed);
+    }
+    let body = form.finish();
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Request { method: Method::POST, url: source.token_url.clone(), headers, body: body.into() }
+    Ok(Request { method: Method::POST, url: source.token_url.clone(), headers, body: body.into() })
 }
 
 fn granted(received: &Received) -> Result<Granted, TokenError> {

@@ -22,9 +22,11 @@ const MAIL_MEMORY: usize = 256 << 20;
 const MAIL_OUTPUT: usize = 96 << 20;
 const MAIL_CPU: Duration = Duration::from_secs(5);
 
-/// A connector takes many interactions in one call: a few requests for each kind of thing that it writes.
+/// A connector takes many interactions in one call: a few requests for each kind of thing that it writes, and files.
 const CONNECTOR_REQUESTS: u32 = 64;
 const CONNECTOR_CPU: Duration = Duration::from_secs(2);
+const CONNECTOR_MEMORY: usize = 128 << 20;
+const CONNECTOR_OUTPUT: usize = 40 << 20;
 /// Before a connector's name: its memory is apart from that of a channel with the same name.
 const CONNECTOR: &str = "connector:";
 /// Before a processor's name: its memory is apart from that of a channel with the same name.
@@ -105,6 +107,8 @@ impl Binding {
         let limits = Limits {
             http_requests: limits.http_requests.max(CONNECTOR_REQUESTS),
             cpu: limits.cpu.max(CONNECTOR_CPU),
+            memory: limits.memory.max(CONNECTOR_MEMORY),
+            output: limits.output.max(CONNECTOR_OUTPUT),
             ..limits.clone()
         };
         let url = format!("{}/connectors/{name}", public_url.as_str().trim_end_matches('/'));
@@ -118,6 +122,13 @@ impl Binding {
     /// Name of the connector.
     pub(super) fn connector(&self) -> &str {
         self.channel.strip_prefix(CONNECTOR).unwrap_or(&self.channel)
+    }
+
+    /// Waits until a request may leave: who begins a call earlier lets it wait with what it has in hand.
+    pub async fn opening(&self) {
+        if let Some(pace) = &self.pace {
+            pace.opening().await;
+        }
     }
 
     fn of(

@@ -6,6 +6,7 @@
 mod conformance;
 mod error;
 mod horizon;
+mod layer;
 mod log;
 mod progress;
 mod quota;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 pub use error::StoreError;
 pub use horizon::{Horizon, Retention};
+pub use layer::Layer;
 pub use log::{Appended, DedupeKey, Filter, NewEvent, Order, Partition, Position, Record, Stream};
 pub use progress::{Cursor, Lane, Lease, Progress, ProgressWrite};
 pub use quota::{Full, Quota, Reservation};

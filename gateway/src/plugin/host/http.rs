@@ -97,8 +97,22 @@ pub(in crate::plugin) enum HttpError {
     Egress(egress::Error),
 }
 
-/// Sends a guest's request; bounded by the call's wall time.
+/// Sends a guest's request; bounded by the call's wall time. A token that the provider takes no longer is fetched anew, once:
+/// not every server says how long its tokens last, and what was refused was not done.
 pub(in crate::plugin) async fn send(state: &mut CallState, request: GuestRequest) -> Result<Received, HttpError> {
+    let again = names_tokens(state, &request).then(|| request.clone());
+    let received = send_once(state, request).await?;
+    match again {
+        Some(request) if received.status == StatusCode::UNAUTHORIZED => send_once(state, request).await,
+        _ => Ok(received),
+    }
+}
+
+fn names_tokens(state: &CallState, request: &GuestRequest) -> bool {
+    request.credentials.iter().any(|credential| state.binding.oauth.contains_key(credential.slot()))
+}
+
+async fn send_once(state: &mut CallState, request: GuestRequest) -> Result<Received, HttpError> {
     state.http_left = state.http_left.checked_sub(1).ok_or(HttpError::BudgetSpent)?;
     if let Some(pace) = state.binding.pace.clone() {
         pace.turn().await;

@@ -8,7 +8,9 @@ use wasmtime::component::HasSelf;
 use super::{Linker, channel, host, inward, types};
 use crate::egress;
 use crate::interaction::Time;
-use crate::plugin::host::{http as http_host, log as log_host, secrets as secrets_host};
+use crate::plugin::host::{
+    certificates as certificates_host, http as http_host, log as log_host, secrets as secrets_host,
+};
 use crate::plugin::services::KvError;
 use crate::plugin::state::CallState;
 
@@ -114,6 +116,29 @@ impl host::secrets::Host for CallState {
 
     fn is_set(&mut self, slot: String) -> bool {
         secrets_host::is_set(self, &slot)
+    }
+}
+
+impl From<host::certificates::Algorithm> for certificates_host::Algorithm {
+    fn from(algorithm: host::certificates::Algorithm) -> Self {
+        use host::certificates::Algorithm;
+        match algorithm {
+            Algorithm::RsaSha1 => Self::RsaSha1,
+            Algorithm::RsaSha256 => Self::RsaSha256,
+        }
+    }
+}
+
+impl host::certificates::Host for CallState {
+    fn verify(
+        &mut self,
+        certificate: Vec<u8>,
+        algorithm: host::certificates::Algorithm,
+        data: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> Result<bool, String> {
+        self.charge(data.len());
+        certificates_host::verify(self, &certificate, algorithm.into(), &data, &signature)
     }
 }
 
@@ -256,8 +281,8 @@ impl host::files::Host for CallState {
         if !self.may_touch_file() {
             return Err("too many files in one call".to_owned());
         }
-        let id = *self.readable.get(&id).ok_or("it is no file of the message that is sent")?;
-        let content = self.shared.services.read_file(id).await?;
+        let id = *self.readable.get(&id).ok_or("it is no file of what this call is about")?;
+        let content = self.shared.services.read_file(id, self.file_bytes_max()).await?;
         self.charge(content.len());
         Ok(content)
     }
