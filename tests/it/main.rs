@@ -13,6 +13,7 @@ mod bad_frames;
 mod bad_input;
 mod basics;
 mod check;
+mod commands;
 mod connector_backlog;
 mod connector_files;
 mod connector_quarantine;

@@ -43,8 +43,8 @@ impl Edge {
         let missing = || Problem::unavailable("the connector's plugin is not loaded", PAUSE);
         let bound = connector.bound().ok_or_else(missing)?;
         let (parts, body) = request.into_parts();
-        let rules = &self.rules;
-        let body = read_body(&parts.headers, body, rules.request_bytes_max, rules.request_timeout).await?;
+        let timeout = self.body_patience(&connector.requests);
+        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, timeout).await?;
         let request = self.request_of(&Incoming { parts, body });
         let called = bound.plugin.report(&bound.binding, request.clone()).await;
         let failure = match called.result {

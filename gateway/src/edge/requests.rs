@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::patience::patience;
 use super::{Edge, Named, Problem, read_body};
@@ -93,12 +94,16 @@ impl Edge {
 
     async fn read(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Incoming, Problem> {
         let (parts, body) = request.into_parts();
-        let max = self.rules.channel_requests_max;
-        let taken = max.saturating_sub(channel.requests.available_permits());
-        let timeout = patience(self.rules.request_timeout, taken, max);
+        let timeout = self.body_patience(&channel.requests);
         let body = read_body(&parts.headers, body, self.rules.request_bytes_max, timeout).await?;
         tracing::trace!(channel = channel.name, bytes = body.len(), "request to a channel");
         Ok(Incoming { parts, body })
+    }
+
+    /// How long a body is waited for, by the places that are left.
+    pub(super) fn body_patience(&self, places: &Semaphore) -> Duration {
+        let max = self.rules.channel_requests_max;
+        patience(self.rules.request_timeout, max.saturating_sub(places.available_permits()), max)
     }
 
     /// What the plugin gets, and quarantine keeps if an adapter breaks on it.
