@@ -80,28 +80,28 @@ async fn dead_letters_are_listed_shown_retried_and_dropped() {
 async fn what_is_wrong_is_told_with_a_way_out() {
     let gateway = Gateway::start(ConfigBuilder::new().key("narrow", "narrow-key-0123456789", &["contacts"])).await;
     let list = ["dead-letters", "list"];
-    let told = async |change: fn(&mut Command)| {
+    let told = async |change: fn(&mut Command) -> &mut Command| {
         let mut command = command(&gateway, &list);
         change(&mut command);
         let (code, said, told) = run(command).await;
         assert_eq!((code, &*said), (Some(1), ""), "{told}");
         told
     };
-    let closed = told(|command| drop(command.env("OMNIGATE_URL", "http://127.0.0.1:1/"))).await;
+    let closed = told(|command| command.env("OMNIGATE_URL", "http://127.0.0.1:1/")).await;
     let way = "is the gateway running? --url or OMNIGATE_URL names another one\n";
     assert_eq!(closed, format!("omnigate: http://127.0.0.1:1/: no connection: {way}"));
-    let unknown = told(|command| drop(command.env("OMNIGATE_API_KEY", "another-key-0123456789"))).await;
+    let unknown = told(|command| command.env("OMNIGATE_API_KEY", "another-key-0123456789")).await;
     assert_eq!(unknown, "omnigate: this API key is not known: --key-file or OMNIGATE_API_KEY gives another key\n");
-    let narrow = told(|command| drop(command.env("OMNIGATE_API_KEY", "narrow-key-0123456789"))).await;
+    let narrow = told(|command| command.env("OMNIGATE_API_KEY", "narrow-key-0123456789")).await;
     assert_eq!(narrow, "omnigate: this API key lacks the scope \"admin\" (403)\n");
-    let nowhere = told(|command| drop(command.env_remove("OMNIGATE_URL"))).await;
+    let nowhere = told(|command| command.env_remove("OMNIGATE_URL")).await;
     assert!(
         nowhere.contains("server.listen has no fixed port: name the address with --url or OMNIGATE_URL"),
         "{nowhere}"
     );
-    let keyless = told(|command| drop(command.args(["--config", "nothing.toml"]))).await;
+    let keyless = told(|command| command.args(["--config", "nothing.toml"])).await;
     assert!(keyless.contains("no API key: give one with --key-file or OMNIGATE_API_KEY"), "{keyless}");
-    let scheme = told(|command| drop(command.args(["--url", "ftp://127.0.0.1/"]))).await;
+    let scheme = told(|command| command.args(["--url", "ftp://127.0.0.1/"])).await;
     assert_eq!(scheme, "omnigate: ftp://127.0.0.1/: must begin with http:// or https://\n");
     std::fs::write(gateway.directory().join("key"), format!("{KEY}\n")).unwrap();
     let mut with_file = command(&gateway, &list);
