@@ -22,6 +22,7 @@ mod people;
 mod privacy;
 mod processors;
 mod routes;
+mod salesforce;
 mod sending;
 mod support;
 mod tokens;
