@@ -3,6 +3,7 @@
 //! Every server is a process of its own; the load comes from this one. One run gives one table.
 
 mod backend;
+mod crm;
 mod load;
 mod machine;
 mod measure;

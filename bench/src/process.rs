@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// A server that ends when dropped.
 pub(crate) struct Server {
@@ -61,6 +61,25 @@ impl Server {
         // A tick of /proc is 1/100 s on every Linux that Rust runs on.
         Ok(Duration::from_millis((user + system) * 10))
     }
+}
+
+/// Longer than any server waits before it uses idle time for what it has put off.
+const REST: Duration = Duration::from_millis(400);
+/// What a server at rest may use of it.
+const REST_CPU: Duration = Duration::from_millis(20);
+const REST_TRIES: usize = 150;
+
+/// Waits until none of the servers works any more: what one has put off, another one must not pay for.
+pub(crate) async fn all_at_rest<'a>(servers: impl IntoIterator<Item = &'a Server> + Clone) -> Result<()> {
+    let used = || servers.clone().into_iter().map(Server::cpu).sum::<Result<Duration>>();
+    for _ in 0..REST_TRIES {
+        let before = used()?;
+        tokio::time::sleep(REST).await;
+        if used()? - before <= REST_CPU {
+            return Ok(());
+        }
+    }
+    bail!("a server still works {:?} after its load ended", REST * REST_TRIES as u32)
 }
 
 impl Drop for Server {

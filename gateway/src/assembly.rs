@@ -33,7 +33,7 @@ use crate::privacy::Eraser;
 use crate::processors::Processors;
 use crate::routes::{self, Routes};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Write};
+use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Usage, Write};
 
 /// Files that are fetched at once.
 const FETCHES: usize = 8;
@@ -101,10 +101,11 @@ impl Gateway {
         let (people, will) = (directory.clone(), consents.clone());
         let accept = Accept::new(routes::around(&store, &config), people, will, media.clone(), base, retention);
         let accept = accept.guarded(config.loops.clone());
-        let accept = Arc::new(accept.behind(processors.clone(), config.plugins.limits.quarantine));
+        let limits = &config.plugins.limits;
+        let kept_max = Usage { entries: limits.quarantine as u64, bytes: limits.quarantine_bytes };
+        let accept = Arc::new(accept.behind(processors.clone(), kept_max));
         let hub = Arc::new(Hub::default());
         let egress = Arc::new(Egress::new());
-        let limits = &config.plugins.limits;
         let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
         let services =
             GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
@@ -129,7 +130,7 @@ impl Gateway {
             connectors,
             memory,
             accept,
-            quarantine: Arc::new(Quarantine::new(store.clone(), limits.quarantine)),
+            quarantine: Arc::new(Quarantine::new(store.clone(), kept_max)),
             hub,
             media,
         };
@@ -165,6 +166,8 @@ impl Gateway {
         stop: CancellationToken,
         ready: impl FnOnce(),
     ) -> anyhow::Result<()> {
+        // What was read while the generation before this one still wrote may be old.
+        self.directory.forget();
         let end_of_work = CancellationToken::new();
         let (mut work, mut chores) = (JoinSet::new(), JoinSet::new());
         self.start_deliveries(&end_of_work, &mut work, &mut chores).await?;
@@ -189,7 +192,8 @@ impl Gateway {
         Ok(())
     }
 
-    fn router(&self, stop: &CancellationToken) -> Router {
+    /// What answers requests; `stop` ends those that follow what happens.
+    pub fn router(&self, stop: &CancellationToken) -> Router {
         let api = Api {
             keys: Keys::new(&self.config.api_keys),
             store: self.store.clone(),
@@ -228,6 +232,7 @@ impl Gateway {
             }
             self.watch_backends(lease, chores);
         }
+        self.deliveries.forget_others(|name| subscribers.iter().any(|subscriber| subscriber.name == name));
         Ok(())
     }
 
@@ -335,10 +340,10 @@ impl Gateway {
         Arc::new(Attributed { target, connectors, lookups, memory, directory })
     }
 
-    /// Every interaction of a batch waits for a place of its own.
+    /// Every interaction of a batch waits for a place of its own, and the next batch gathers while calls are under way.
     fn connector(&self, connector: Arc<Connector>, chores: &mut JoinSet<()>) -> Subscriber {
         let name = connectors::subscriber(&connector.name);
-        let places = connector.config.batch * connector.config.concurrency;
+        let places = connector.config.batch * (connector.config.concurrency + 1);
         let idempotent = connector.bound().is_some_and(|bound| bound.plugin.manifest().idempotent);
         let handover = Handover {
             connector,

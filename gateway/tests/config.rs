@@ -113,14 +113,11 @@ fn everything_typed_arrives() {
     });
     assert_eq!(serde_json::Value::Object(channel.settings.clone()), settings);
     let connector = &config.connectors["crm"];
-    assert_eq!((connector.plugin.as_str(), connector.batch, connector.requests_per_second), ("hubspot", 100, 12));
-    assert_eq!(
-        (&*connector.fields.read["owner"], &*connector.fields.write["telegram"]),
-        ("hubspot_owner_id", "telegram_id")
-    );
+    assert_eq!((connector.plugin.as_str(), connector.batch, connector.requests_per_second), ("ledger", 100, 12));
+    assert_eq!((&*connector.fields.read["owner"], &*connector.fields.write["telegram"]), ("owner_id", "telegram_id"));
     assert_eq!(connector.lookup_timeout, Duration::from_millis(500));
     let hosts: Vec<String> = channel.grants.hosts.iter().map(ToString::to_string).collect();
-    assert_eq!(hosts, ["api.twilio.com", "*.example.com", "[::1]:9000"]);
+    assert_eq!(hosts, ["api.courier.example", "*.example.com", "[::1]:9000"]);
 }
 
 #[test]

@@ -3,14 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, Client, ConfigBuilder, Gateway, HubSpot, Mood, Object, Provider, ProviderAnswer, Telegram, Twilio,
-    WhatsApp,
+    Backend, Client, ConfigBuilder, Gateway, HubSpot, Mood, Object, Provider, ProviderAnswer, Twilio, WhatsApp,
 };
 
 pub(crate) const SMS: Twilio = Twilio("support-sms");
 pub(crate) const SALES: Twilio = Twilio("sales-sms");
 pub(crate) const WHATSAPP: WhatsApp = WhatsApp("whatsapp");
-const BOT: Telegram = Telegram("bot");
 pub(crate) const CUSTOMER: &str = "+15550100123";
 /// Enough of them that a test never meets the last one.
 pub(crate) const PAUSES: [&str; 50] = ["200ms"; 50];
@@ -159,25 +157,6 @@ async fn connector_in(gateway: &Gateway, state: &str, times: usize) -> Value {
     let shown = gateway.client().get("/v1/connectors/crm").await.expect(200).json();
     assert_eq!(shown["state"], state);
     shown
-}
-
-#[tokio::test]
-async fn a_backlog_drains_within_the_limits() {
-    const PEOPLE: u64 = 120;
-    let crm = HubSpot::start().await;
-    crm.behave(Mood::Down);
-    let gateway = Gateway::start(config(&crm).telegram(&BOT, None)).await;
-    let client = gateway.client().keeping_its_connection();
-    for update in 1..=PEOPLE * 2 {
-        BOT.text(update, update % PEOPLE, &format!("{update}")).send(&client).await.expect(200);
-    }
-    crm.behave(Mood::Fine);
-    client.call("POST", "/v1/connectors/crm/resume", None).await.expect(202);
-    crm.wait_for("all notes", |crm| (crm.all("notes").len() as u64 >= PEOPLE * 2).then_some(())).await;
-    assert_eq!((crm.all("notes").len() as u64, crm.all("contacts").len() as u64), (PEOPLE * 2, PEOPLE));
-    assert_eq!(crm.refused(), 0, "never beyond the limit");
-    let upserts = crm.provider().calls().iter().filter(|call| call.path.contains("notes/batch/upsert")).count();
-    assert!(upserts < PEOPLE as usize, "{upserts} calls: they go together");
 }
 
 #[tokio::test]

@@ -107,6 +107,70 @@ async fn a_reload_answers_providers_while_deliveries_in_hand_end() {
     gateway.client().get("/v1/channels").await.expect(200);
 }
 
+/// The same for whoever calls the API, by the rules of the new configuration.
+#[tokio::test]
+async fn a_reload_answers_the_api_while_deliveries_in_hand_end() {
+    const NEXT: &str = "next-key-0123456789";
+    let backend = Backend::start().await;
+    backend.behave(hang_on_words);
+    let mut gateway = Gateway::start(patient(&backend).key("gone", "gone-key-0123456789", &["admin"])).await;
+    BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
+    gateway.rewrite(patient(&backend).telegram(&Telegram("second"), None).key(
+        "next",
+        NEXT,
+        &["messages", "contacts", "admin"],
+    ));
+    gateway.signal("HUP");
+    gateway.log.line("the configuration is exchanged").await;
+    let client = gateway.client().with_key(NEXT);
+    gateway.client().with_key("gone-key-0123456789").get("/v1/channels").await.expect(401);
+    let channels = client.get("/v1/channels").await.expect(200).json()["channels"].clone();
+    assert_eq!(channels.as_array().unwrap().len(), 2, "of the new configuration");
+    let backends = client.get("/v1/backends").await.expect(200).json()["backends"].clone();
+    assert_eq!((&backends[0]["name"], &backends[0]["in_flight"]), (&json!("desk"), &json!(1)), "still ending");
+    client.get("/readyz").await.expect(200);
+    client.get("/metrics").await.expect(200);
+    let interactions = client.get("/v1/interactions?type=message.received").await.expect(200).json();
+    let conversation = interactions["interactions"][0]["subject"].clone();
+    let message =
+        json!({ "conversation_id": conversation, "message": { "parts": [{ "type": "text", "text": "answer" }] } });
+    client.call("POST", "/v1/messages", Some(&message)).await.expect(202);
+    let close = format!("/v1/conversations/{}/close", conversation.as_str().unwrap());
+    client.call("POST", &close, None).await.expect(200);
+    backend.behave(|_| Behaviour::Take);
+    backend.release();
+    backend.wait_for_text("answer").await;
+    let subscribers = client.get("/v1/backends").await.expect(200).json()["backends"].clone();
+    assert_eq!(subscribers.as_array().unwrap().len(), 1);
+    assert!(backend.attempts().iter().all(|delivery| delivery.repeated == 0));
+}
+
+/// Nobody who follows the gateway's end waits for a configuration that does not come.
+#[tokio::test]
+async fn a_reload_that_is_ended_ends_its_readers() {
+    let backend = Backend::start().await;
+    backend.behave(hang_on_words);
+    let gateway = Gateway::start(patient(&backend)).await;
+    BOT.text(1, 1, "in hand").send(&gateway.client()).await.expect(200);
+    backend.wait_for("the delivery", |all| all.iter().any(|d| d.text == "in hand").then_some(())).await;
+    gateway.signal("HUP");
+    gateway.log.line("the configuration is exchanged").await;
+    let mut events = TcpStream::connect(gateway.address).await.unwrap();
+    let head = format!("GET /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", crate::support::KEY);
+    events.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 13];
+    within("the answer", events.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 ");
+    gateway.signal("TERM");
+    gateway.log.line("the next configuration is not taken any more").await;
+    let mut rest = Vec::new();
+    within("the end of the events", events.read_to_end(&mut rest)).await.unwrap();
+    backend.release();
+    let (ended, _) = gateway.ended().await;
+    assert_eq!(ended.code(), Some(0));
+}
+
 #[tokio::test]
 async fn a_reload_can_be_ended() {
     let backend = Backend::start().await;

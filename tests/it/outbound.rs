@@ -138,7 +138,7 @@ async fn what_may_have_been_sent_is_held_where_the_operator_wants_it() {
     let all = backend.attempts();
     let at = |id: &str| all.iter().position(|d| d.event["data"]["message_id"] == id).unwrap();
     assert!(at(&other) < at(&held));
-    assert_eq!(dead_letter(&client).await["interaction_id"], json!(held));
+    assert_eq!(client.dead_letter().await["interaction_id"], json!(held));
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_message_given_up_is_a_dead_letter_and_can_be_retried() {
     let id = send(&client, "+15550100123", "Hello").await;
     status(&backend, &id, "failed").await;
     assert_eq!(provider.calls().len(), 3);
-    let letter = dead_letter(&client).await;
+    let letter = client.dead_letter().await;
     assert_eq!((&letter["interaction_id"], &letter["subscriber"]), (&json!(id), &json!("channel:sms")), "{letter}");
     assert_eq!(letter["attempts"], 3, "{letter}");
     provider.behave(taken);
@@ -242,26 +242,13 @@ async fn a_delivery_given_up_is_a_dead_letter_and_can_be_retried() {
     let gateway = Gateway::start(config).await;
     let client = gateway.client();
     SMS.sms("SM1", "+15550100123", "bad").send(&client).await.expect(200);
-    let letter = dead_letter(&client).await;
+    let letter = client.dead_letter().await;
     assert_eq!(letter["subscriber"], "backend:desk", "{letter}");
     backend.behave(|_| Behaviour::Take);
     let id = letter["id"].as_str().unwrap();
     client.call("POST", &format!("/v1/dead-letters/{id}/retry"), None).await.expect(202);
     let delivery = backend.wait_for_text("bad").await;
     assert_eq!(delivery.id, letter["interaction_id"].as_str().unwrap());
-}
-
-/// The only dead letter, once there is one.
-async fn dead_letter(client: &Client) -> Value {
-    within("a dead letter", async {
-        loop {
-            let mut page = client.get("/v1/dead-letters").await.expect(200).json();
-            if let Some(letter) = page["dead_letters"].get_mut(0) {
-                return letter.take();
-            }
-        }
-    })
-    .await
 }
 
 #[tokio::test]

@@ -179,6 +179,23 @@ async fn what_was_handed_over_is_known_after_a_crash() {
     assert!(got == ["one", "two"] || got == ["one", "one", "two"], "{got:?}");
 }
 
+#[tokio::test]
+async fn what_a_backend_gave_up_in_place_of_another_can_be_retried() {
+    let (desk, night) = (Backend::start().await, Backend::start().await);
+    desk.behave(|_| Behaviour::Hang);
+    night.behave(|_| Behaviour::Status(500));
+    let gateway = Gateway::start(with_fallback(&desk, &night).retries(&["10ms"])).await;
+    let client = gateway.client();
+    SMS.sms("SM1", ANN, "hello").send(&client).await.expect(200);
+    let letter = client.dead_letter().await;
+    assert_eq!(letter["subscriber"], "backend:night", "{letter}");
+    night.behave(|_| Behaviour::Take);
+    let id = letter["id"].as_str().unwrap();
+    client.call("POST", &format!("/v1/dead-letters/{id}/retry"), None).await.expect(202);
+    night.wait_for_text("hello").await;
+    desk.release();
+}
+
 const ROUTES: &str = r#"
 [backends.desk]
 url = "http://127.0.0.1:1/"

@@ -16,7 +16,7 @@ mod program;
 mod reconnect;
 mod size;
 mod stage;
-#[allow(dead_code, unused_imports)] // More than these tests need.
+#[allow(dead_code, unused_imports, reason = "it holds more than these tests need")]
 #[path = "../it/support/mod.rs"]
 mod support;
 mod talk;

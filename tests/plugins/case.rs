@@ -56,6 +56,9 @@ pub struct Case {
     /// What the channel remembers, for `kv`.
     #[serde(default)]
     pub kv: BTreeMap<String, String>,
+    /// The same from files beside the case; in what came out a file's name stands for its text.
+    #[serde(default)]
+    pub kv_files: BTreeMap<String, String>,
     #[serde(default)]
     pub provider: Vec<Answer>,
 }
@@ -168,6 +171,7 @@ pub struct Request {
     pub query: String,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// `{peer}` stands for the recording peer.
     #[serde(default)]
     pub body: String,
     pub body_hex: Option<String>,
@@ -246,6 +250,8 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     #[serde(default)]
     pub body: String,
+    /// The body from a file beside the case.
+    pub file: Option<String>,
     #[serde(default)]
     pub close: bool,
 }

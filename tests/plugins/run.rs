@@ -43,13 +43,20 @@ impl Runner {
 
     pub async fn run(&self, plugin: &str, path: &Path) -> Value {
         let text = std::fs::read_to_string(path).unwrap();
-        let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let plugin = self.plugins.get(plugin).unwrap_or_else(|| panic!("{plugin} is not built: cargo xtask build"));
-        let peer = Peer::scripted(case.provider.iter().map(answer).collect()).await;
+        let peer = Peer::scripted(case.provider.iter().map(|one| answer(one, path)).collect()).await;
+        let beside = beside(&mut case, path);
+        if let Some(request) = &mut case.request {
+            request.body = request.body.replace("{peer}", &peer.url());
+        }
         let binding = Arc::new(self.binding(&case, &plugin, &peer, path));
         self.services.reset(&case);
         let (result, authentic) = call(&plugin, &binding, case, path).await;
-        let hide = |text: String| text.replace(&peer.url(), "{peer}").replace(&peer.address.to_string(), "{peer}");
+        let hide = |text: String| {
+            let text = text.replace(&peer.url(), "{peer}").replace(&peer.address.to_string(), "{peer}");
+            beside.iter().fold(text, |text, (name, value)| text.replace(value, &format!("\"{{{name}}}\"")))
+        };
         let mut outcome = result;
         outcome["authentic"] = authentic.into();
         outcome["provider_calls"] = peer.calls().iter().map(shown_call).collect();
@@ -145,6 +152,16 @@ fn connector_binding(case: &Case, plugin: &Plugin, peer: &Peer, path: &Path, lim
     Binding::of_connector(&case.channel, &connector, plugin.manifest(), &case.public_url.parse().unwrap(), limits, key)
 }
 
+/// Puts what lies in files into the channel's memory; tells names and texts (in JSON).
+fn beside(case: &mut Case, path: &Path) -> Vec<(String, String)> {
+    let files = std::mem::take(&mut case.kv_files).into_iter().map(|(key, name)| {
+        let text = std::fs::read_to_string(path.with_file_name(&name)).unwrap();
+        case.kv.insert(key, text.clone());
+        (name, Value::from(text).to_string())
+    });
+    files.collect()
+}
+
 async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) -> (Value, bool) {
     let attempt = case.attempt;
     match case.call {
@@ -194,7 +211,7 @@ async fn call(plugin: &Plugin, binding: &Arc<Binding>, case: Case, path: &Path) 
             shown(plugin.compose(binding, attempt, message, answered).await, |letter| shown_letter(&letter))
         }
         case::Call::Deliver => {
-            let items = case.items.into_iter().map(|one| item(one, attempt)).collect();
+            let items = case.items.into_iter().map(|one| item(one, attempt, &case.files)).collect();
             shown(plugin.deliver(binding, items).await, |answers| answers.into_iter().map(shown_answer).collect())
         }
         case::Call::Find => {
@@ -228,7 +245,10 @@ fn shown_answer(answer: Result<Taken, Fault>) -> Value {
     }
 }
 
-fn item(case: case::Item, attempt: u32) -> Item {
+fn item(case: case::Item, attempt: u32, files: &BTreeMap<String, case::File>) -> Item {
+    let parts = case.data.pointer("/message/parts").and_then(Value::as_array);
+    let urls = parts.into_iter().flatten().filter_map(|part| part["url"].as_str());
+    let ours = urls.filter_map(|url| Some((url.to_owned(), file_in(url, files)?))).collect();
     let interaction = json!({
         "specversion": "1.0",
         "id": case.id,
@@ -242,7 +262,7 @@ fn item(case: case::Item, attempt: u32) -> Item {
         known: Notes { contact, conversation, activity, about },
         attempt,
         uncertain: case.uncertain,
-        files: BTreeMap::new(),
+        files: ours,
     }
 }
 
@@ -339,9 +359,11 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
-fn answer(answer: &case::Answer) -> peer::Answer {
+fn answer(answer: &case::Answer, path: &Path) -> peer::Answer {
     let headers = answer.headers.clone().into_iter().collect();
-    peer::Answer { status: answer.status, headers, body: Bytes::from(answer.body.clone()), close: answer.close }
+    let file = answer.file.as_ref().map(|name| std::fs::read(path.with_file_name(name)).unwrap());
+    let body = file.map_or_else(|| Bytes::from(answer.body.clone()), Bytes::from);
+    peer::Answer { status: answer.status, headers, body, close: answer.close }
 }
 
 fn request(case: case::Request, secrets: &BTreeMap<String, String>, binding: &Binding) -> Request {
@@ -376,9 +398,8 @@ fn signature(sign: &case::Sign, secret: &str, body: &[u8]) -> String {
 
 /// A part speaks of a file of ours where its address ends with the file's name.
 fn message(case: case::Message, files: &BTreeMap<String, case::File>) -> Outbound {
-    let id = |url: &String| files.keys().position(|name| url.ends_with(name.as_str())).map(|at| file_id(at as u128));
     let urls = case.parts.iter().filter_map(|part| match part {
-        Part::Media { url, .. } => Some((url.clone(), id(url)?)),
+        Part::Media { url, .. } => Some((url.clone(), file_in(url, files)?)),
         _ => None,
     });
     Outbound {
@@ -393,6 +414,10 @@ fn message(case: case::Message, files: &BTreeMap<String, case::File>) -> Outboun
         expires_in: case.expires_in_ms.map(Duration::from_millis),
         metadata: case.metadata,
     }
+}
+
+fn file_in(url: &str, files: &BTreeMap<String, case::File>) -> Option<Uuid> {
+    files.keys().position(|name| url.ends_with(name.as_str())).map(|at| file_id(at as u128))
 }
 
 /// Of the file that many places after the first.
@@ -497,7 +522,7 @@ impl Services for CaseServices {
         })
     }
 
-    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
+    async fn read_file(&self, id: Uuid, _: u64) -> Result<Vec<u8>, String> {
         let files = self.files.lock().unwrap();
         let file = usize::try_from(id.as_u128() - 1).ok().and_then(|at| files.get(at));
         file.cloned().ok_or_else(|| "no such file".to_owned())

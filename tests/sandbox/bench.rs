@@ -67,12 +67,17 @@ impl Bench {
 
     /// With other lines in `[plugins.limits]`.
     pub async fn with(limits: &str) -> Self {
+        Self::reaching(limits, Egress::new()).await
+    }
+
+    /// The same, whose requests leave by this way.
+    pub async fn reaching(limits: &str, egress: Egress) -> Self {
         let home = tempfile::tempdir().unwrap();
         let text = format!("[media]\nbytes_max = \"1MiB\"\n[plugins.limits]\n{limits}");
         let config = Config::parse(&text, home.path(), &|_| None).unwrap().config;
         let hub = Arc::new(Hub::default());
         let services = services(home.path(), &config, hub.clone()).await;
-        let tools = Tools { egress: Arc::new(Egress::new()), services: Arc::new(services) };
+        let tools = Tools { egress: Arc::new(egress), services: Arc::new(services) };
         let limits = config.plugins.limits;
         let plugins = plugins(&limits, tools);
         Self { plugin: Arc::new(plugins.admit(&component()).unwrap()), limits, hub, home }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use omnigate::egress::Egress;
 use omnigate::plugin::Binding;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 use crate::bench::{Bench, LOG, TOKEN};
 
 #[path = "../support/peer.rs"]
-#[allow(dead_code, clippy::duplicate_mod)]
+#[allow(dead_code, clippy::duplicate_mod, reason = "the tests of plugins use the rest of it")]
 mod peer;
 use peer::{Answer, Peer};
 
@@ -242,6 +243,7 @@ async fn dripping() -> String {
                     && stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await.is_ok();
                 while dripping {
                     dripping = stream.write_all(b"x").await.is_ok();
+                    // The slowness is the point.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             });
@@ -263,6 +265,27 @@ async fn a_slow_provider_is_a_timeout_before_the_wall() {
     assert!(began.elapsed() >= Duration::from_millis(400) && began.elapsed() < Duration::from_secs(5));
     let quick = json!({"call": "http", "url": format!("http://{address}/"), "timeout_ms": 1});
     assert_eq!(sent(&bench, &channel, quick).await["err"], "HttpError::Timeout");
+    bench.is_whole().await;
+}
+
+/// Names below a granted domain, as many as there are calls, and none is ever resolved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_never_resolved_is_a_timeout_before_the_wall() {
+    let hangs = Egress::resolving_by(Arc::new(|name| {
+        assert!(name.ends_with(".slow.example"), "{name}");
+        std::thread::sleep(Duration::from_secs(600));
+        Ok(Vec::new())
+    }));
+    let limits = "wall = \"500ms\"\ncpu = \"100ms\"\nconcurrency = 4\nhttp_requests = 100";
+    let bench = Bench::reaching(limits, hangs).await;
+    let channel = bench.channel("slow", &["*.slow.example"]);
+    for round in 0..3 {
+        let call = |n| json!({"call": "http", "url": format!("https://{round}-{n}.slow.example/"), "timeout_ms": 10});
+        let answers = bench.script(&channel, json!((0..20).map(call).collect::<Vec<_>>())).await;
+        assert!(answers.iter().all(|answer| answer["err"] == "HttpError::Timeout"), "{answers:?}");
+    }
+    let unhurried = sent(&bench, &channel, get("https://unhurried.slow.example/")).await;
+    assert_eq!(unhurried["err"], "HttpError::Timeout", "the call goes on, and can say what happened");
     bench.is_whole().await;
 }
 

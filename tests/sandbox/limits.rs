@@ -98,6 +98,7 @@ async fn memory_is_refused_beyond_the_limit_and_given_back() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while resident() > before + (200 << 20) {
         assert!(Instant::now() < deadline, "{} MiB more than before", (resident() - before) >> 20);
+        // The system does not tell when it has it back.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

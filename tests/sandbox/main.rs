@@ -13,6 +13,6 @@ mod egress;
 mod limits;
 mod memory;
 mod program;
-#[allow(dead_code, unused_imports, clippy::print_stdout)]
+#[allow(dead_code, unused_imports, clippy::print_stdout, reason = "it holds more than these tests need")]
 #[path = "../it/support/mod.rs"]
 mod support;

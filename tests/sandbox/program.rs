@@ -120,6 +120,39 @@ async fn so_many_are_kept_and_no_more() {
     signed(&client, "moody", "moody-internal", "and no more").await.expect(503);
 }
 
+/// 300 KiB of a request take 400 KiB in the store: the third reaches the bound.
+#[tokio::test]
+async fn so_many_bytes_are_kept_and_no_more() {
+    let large = |first: &str| format!("{first}{}", "x".repeat(300 << 10));
+    let limits = config(&["moody"]).set("plugins.limits", "quarantine", 100);
+    let gateway = Gateway::start(limits.set("plugins.limits", "quarantine_bytes", "1MiB")).await;
+    for n in ["1", "2", "3"] {
+        assert!(!quarantine(&gateway.client()).await["requests"]["full"].as_bool().unwrap());
+        signed(&gateway.client(), "moody", "moody-internal", &large(n)).await.expect(200);
+    }
+    let (_, stopped) = gateway.terminate().await;
+    let gateway = stopped.start().await;
+    let client = gateway.client();
+    let refused = signed(&client, "moody", "moody-internal", "small").await.expect(503);
+    assert!(refused.header("retry-after").is_some());
+    assert!(refused.detail().contains("plugins.limits.quarantine and quarantine_bytes"), "{}", refused.detail());
+    let shown = quarantine(&client).await["requests"].clone();
+    assert_eq!((&shown["entries"], &shown["full"]), (&json!(3), &json!(true)), "none of them gave way: {shown}");
+    assert!(shown["bytes"].as_u64().unwrap() > 3 * (400 << 10), "{shown}");
+    let metrics = String::from_utf8(client.get("/metrics").await.expect(200).body.into()).unwrap();
+    for line in ["entries{channel=\"moody\",kind=\"requests\"} 3", "full{channel=\"moody\",kind=\"requests\"} 1"] {
+        assert!(metrics.contains(&format!("omnigate_channel_quarantine_{line}\n")), "{metrics}");
+    }
+    let oldest = kept(&client).await[0]["id"].as_str().unwrap().to_owned();
+    client.call("DELETE", &format!("/v1/dead-letters/{oldest}"), None).await.expect(204);
+    signed(&client, "moody", "moody-internal", "there is room again").await.expect(200);
+    assert_eq!(kept(&client).await.len(), 3);
+}
+
+async fn quarantine(client: &Client) -> serde_json::Value {
+    client.get("/v1/channels/moody").await.expect(200).json()["quarantine"].clone()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn loops_on_one_channel_keep_nobody_waiting() {
     let gateway = Gateway::start(config(&["hangs", "good"]).set("plugins.limits", "concurrency", 8)).await;

@@ -46,6 +46,13 @@ impl Dovecot {
         dovecot
     }
 
+    /// One that offers nothing but these abilities, and writes down what it is asked.
+    pub fn offering(abilities: &str) -> Self {
+        Self::start_with(&format!(
+            "imap_capability = {abilities}\nprotocol imap {{\n  rawlog_dir = {{home}}/sessions\n}}\n"
+        ))
+    }
+
     fn start_with(more: &str) -> Self {
         let ports = Ports { plain: free_port(), tls: free_port() };
         let mut dovecot = Self { home: tempfile::tempdir().unwrap(), ports, master: None };
@@ -78,7 +85,7 @@ impl Dovecot {
             fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
         };
         open(self.home.path());
-        for name in ["run", "mail", "logs"] {
+        for name in ["run", "mail", "logs", "sessions"] {
             fs::create_dir(self.path(name)).unwrap();
             open(&self.path(name));
         }
@@ -252,6 +259,15 @@ service stats {{
             (subject, flags.join(" "))
         });
         shown.collect()
+    }
+
+    /// Commands of every session that it wrote down, without their tags.
+    pub fn asked(&self) -> Vec<String> {
+        let files = fs::read_dir(self.path("sessions")).unwrap().flatten().map(|entry| entry.path());
+        let sessions = files.filter(|path| path.extension().is_some_and(|extension| extension == "in"));
+        let text = sessions.map(|path| fs::read_to_string(path).unwrap()).collect::<String>();
+        // Each line begins with the time.
+        text.lines().filter_map(|line| Some(line.splitn(3, ' ').nth(2)?.to_owned())).collect()
     }
 
     /// Numbers the inbox anew, as a server does that was restored or moved.

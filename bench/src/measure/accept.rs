@@ -6,6 +6,7 @@ use super::servers::{Peers, Subject};
 use super::{MODEST_RATE, Plan};
 use crate::machine;
 use crate::place::Workplace;
+use crate::process::all_at_rest;
 use crate::statistics::{median, percentile};
 use crate::table::{Aim, Row, Unit};
 
@@ -28,6 +29,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     let mut rounds = [Rounds::default(), Rounds::default(), Rounds::default()];
     for _ in 0..plan.rounds {
         for (subject, rounds) in subjects.iter().zip(&mut rounds) {
+            all_at_rest(subjects.map(|subject| &subject.server)).await?;
             let (answers, cpu) = subject.loaded(plan.closed).await?;
             rounds.rate.push(answers.per_second());
             rounds.cpu.push(cpu.as_secs_f64());
@@ -35,6 +37,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     }
     let syncs = machine::syncs_per_second(place.path(), plan.closed / 2)?;
     let mut rows = rows_of(rounds, syncs);
+    all_at_rest(subjects.map(|subject| &subject.server)).await?;
     rows.extend(latencies(plan, &gateway, &twin).await?);
     gateway.verify().await?;
     twin.verify().await?;

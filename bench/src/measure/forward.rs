@@ -9,6 +9,7 @@ use super::{MODEST_RATE, Plan};
 use crate::backend::Backend;
 use crate::load::Answered;
 use crate::place::Workplace;
+use crate::process::all_at_rest;
 use crate::statistics::{median, percentile};
 use crate::table::{Aim, Row, Unit};
 use crate::webhook::{CONVERSATIONS, number_of};
@@ -30,9 +31,14 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     gateway.warm_up().await?;
     twin.warm_up().await?;
     let idle = gateway.subject.server.memory()?;
+    let servers = [&gateway.subject.server, &twin.subject.server];
+    all_at_rest(servers).await?;
     let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
     for _ in 0..plan.rounds {
-        let (own, native) = (gateway.rate(plan.closed).await?, twin.rate(plan.closed).await?);
+        let own = gateway.rate(plan.closed).await?;
+        all_at_rest(servers).await?;
+        let native = twin.rate(plan.closed).await?;
+        all_at_rest(servers).await?;
         rates[0].push(own);
         rates[1].push(native);
         ratios.push(own / native);

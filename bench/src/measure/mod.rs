@@ -1,6 +1,7 @@
 //! What is measured.
 
 mod accept;
+mod connector;
 #[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "tests have more use for it")]
 #[path = "../../../tests/support/dovecot.rs"]
 mod dovecot;
@@ -49,6 +50,8 @@ pub(crate) enum Part {
     Hostile,
     /// Mails that wait in a mailbox.
     Mail,
+    /// What waits for a CRM.
+    Connector,
     /// Start and memory.
     Start,
     /// Pages of a long history.
@@ -79,6 +82,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<Vec<Row>> {
     }
     if wanted(Part::Mail) {
         rows.extend(mail::measure(plan)?);
+    }
+    if wanted(Part::Connector) {
+        rows.extend(connector::measure(plan).await?);
     }
     if wanted(Part::Timeline) {
         rows.extend(timeline::measure(plan).await?);

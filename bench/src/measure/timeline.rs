@@ -96,6 +96,7 @@ async fn searches(store: &SqliteStore, filter: &Filter, plan: &Plan) -> Result<f
     let begun = Instant::now();
     while store.search(filter, &words, None, 100).await?.len() < (INTERACTIONS / 20_000) as usize {
         ensure!(begun.elapsed() < PATIENCE, "not everything is found");
+        // The index grows while nobody asks, and tells nobody of it.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let mut times = Vec::new();

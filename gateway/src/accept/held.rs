@@ -1,8 +1,5 @@
 //! Messages whose processor failed, kept as they came beside the dead letters until somebody tries again.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,9 +11,7 @@ use super::{Accept, Told, Trace};
 use crate::interaction::{ChannelRef, MediaKind, Time};
 use crate::plugin::KeptFile;
 use crate::plugin::exchange::{Content, Happening, Media, MediaSource, Piece};
-use crate::store::{Batch, Key, StoreError, Write};
-
-const PAGE: usize = 500;
+use crate::store::{Batch, Full, Key, StoreError, Usage, Write};
 
 /// A message that is held.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,10 +41,6 @@ pub enum Retried {
     /// Its processor failed again, for this reason.
     HeldAgain(String),
 }
-
-/// How many are held, by channel; counted when first needed.
-#[derive(Default)]
-pub(super) struct HeldCounts(Mutex<HashMap<String, usize>>);
 
 impl Held {
     pub(super) fn of(
@@ -95,14 +86,12 @@ impl Accept {
         if self.store.get(&held.key()).await?.is_some() {
             return Ok(Vec::new());
         }
-        if self.count_held(&channel).await? >= self.held_max {
-            let why =
-                format!("{} messages of channel {channel} are held already (plugins.limits.quarantine)", self.held_max);
-            return Err(StoreError::Refused(why));
-        }
-        *self.held.lock().entry(channel.clone()).or_default() += 1;
+        let value = held.value();
+        let place = self.held.reserve(prefix(&channel), value.len()).await?;
+        // Whether the batch is committed, the next count tells.
+        place.map_err(|full| too_many(&channel, full))?.fill();
         tracing::error!(channel, id = %held.id, processor = held.processor, "a message is held; retry it once its processor is mended");
-        let mut writes = vec![Write::put(held.key(), held.value())];
+        let mut writes = vec![Write::put(held.key(), value)];
         for file in &held.files {
             // A second coming of the same message finds its files kept.
             if self.media.entry(file.id).await?.is_none() {
@@ -112,21 +101,13 @@ impl Accept {
         Ok(writes)
     }
 
-    async fn count_held(&self, channel: &str) -> Result<usize, StoreError> {
-        if let Some(count) = self.held.lock().get(channel) {
-            return Ok(*count);
-        }
-        let (mut count, mut after) = (0, None);
-        let prefix = Key::prefix(&["dead", &subscriber(channel)]);
-        loop {
-            let page = self.store.scan(&prefix, after.as_ref(), PAGE).await?;
-            count += page.len();
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => break,
-            }
-        }
-        Ok(*self.held.lock().entry(channel.to_owned()).or_insert(count))
+    /// What is held of a channel, and whether that is all that may be.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn held_of(&self, channel: &str) -> Result<(Usage, bool), StoreError> {
+        let usage = self.held.usage(&prefix(channel)).await?;
+        Ok((usage, self.held.is_full(usage)))
     }
 
     /// Leads a held message past the processors again; what comes through is appended and held no longer, in one step.
@@ -151,7 +132,7 @@ impl Accept {
         writes.extend(replies.iter().map(Reply::write));
         let trace = Trace::from_header(Some(&held.traceparent));
         self.append_told(&held.channel, &[told], &writes, &trace).await?;
-        self.held.lock().remove(&held.channel.name);
+        self.held.forget(&prefix(&held.channel.name));
         self.answer_all(replies).await;
         Ok(())
     }
@@ -168,30 +149,29 @@ impl Accept {
         }
     }
 
-    /// Held messages were removed by somebody else: they are counted anew.
-    pub fn recount_held(&self) {
-        self.held.lock().clear();
-    }
-
     /// Gives a held message up.
     ///
     /// # Errors
     /// As the store's commit.
     pub async fn drop_held(&self, held: &Held) -> Result<(), StoreError> {
         self.store.commit(Batch { writes: vec![Write::delete(held.key())], ..Batch::default() }).await?;
-        self.held.lock().remove(&held.channel.name);
+        self.held.forget(&prefix(&held.channel.name));
         Ok(())
     }
 }
 
-impl HeldCounts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn too_many(channel: &str, full: Full) -> StoreError {
+    StoreError::Refused(format!(
+        "channel {channel}: {full}: plugins.limits.quarantine and quarantine_bytes bound the messages that wait for a processor"
+    ))
 }
 
 fn subscriber(channel: &str) -> String {
     format!("processing:{channel}")
+}
+
+fn prefix(channel: &str) -> String {
+    Key::prefix(&["dead", &subscriber(channel)])
 }
 
 /// Made of what makes the message the same message.

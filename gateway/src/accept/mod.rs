@@ -40,7 +40,7 @@ use crate::config::Loops;
 use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::processors::Processors;
-use crate::store::{Retention, Store, StoreError};
+use crate::store::{Quota, Retention, Store, StoreError, Usage};
 
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
@@ -55,9 +55,8 @@ pub struct Accept {
     retention: Retention,
     loops: Loops,
     processors: Arc<Processors>,
-    /// Messages held for one channel, at most.
-    held_max: usize,
-    held: held::HeldCounts,
+    /// Messages that wait for a processor, of each channel.
+    held: Quota,
 }
 
 impl Accept {
@@ -72,8 +71,8 @@ impl Accept {
     ) -> Self {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
-        let (processors, held) = (Arc::default(), held::HeldCounts::default());
-        Self { store, directory, consents, media, schema_url, retention, loops, processors, held_max: 0, held }
+        let (processors, held) = (Arc::default(), Quota::new(store.clone(), Usage::default()));
+        Self { store, directory, consents, media, schema_url, retention, loops, processors, held }
     }
 
     /// With bounds for what no person writes.
@@ -84,8 +83,9 @@ impl Accept {
 
     /// Behind processors; `held_max`: messages of one channel that may wait for one that failed.
     #[must_use]
-    pub fn behind(self, processors: Arc<Processors>, held_max: usize) -> Self {
-        Self { processors, held_max, ..self }
+    pub fn behind(self, processors: Arc<Processors>, held_max: Usage) -> Self {
+        let held = Quota::new(self.store.clone(), held_max);
+        Self { processors, held, ..self }
     }
 
     /// Whether a request of a channel may be kept as it came, although no processor has seen what is in it.

@@ -1,5 +1,7 @@
 //! What somebody decides about people and conversations: written down with who, when and why.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::envelope::news_event;
@@ -36,7 +38,7 @@ impl Accept {
     ///
     /// # Errors
     /// See [`PeopleError`].
-    pub async fn link(&self, id: Uuid, whom: &Whom, why: &Why, trace: &Trace) -> Decided<Contact> {
+    pub async fn link(&self, id: Uuid, whom: &Whom, why: &Why, trace: &Trace) -> Decided<Arc<Contact>> {
         let mut rounds = Rounds::default();
         loop {
             self.check_contact(id).await?;
@@ -62,7 +64,7 @@ impl Accept {
     ///
     /// # Errors
     /// See [`PeopleError`].
-    pub async fn unlink(&self, id: Uuid, link: Uuid, why: &Why, trace: &Trace) -> Decided<Contact> {
+    pub async fn unlink(&self, id: Uuid, link: Uuid, why: &Why, trace: &Trace) -> Decided<Arc<Contact>> {
         let mut rounds = Rounds::default();
         loop {
             self.check_contact(id).await?;
@@ -80,7 +82,7 @@ impl Accept {
     ///
     /// # Errors
     /// See [`PeopleError`].
-    pub async fn release(&self, id: Uuid, identity: &Identity, why: &Why, trace: &Trace) -> Decided<Contact> {
+    pub async fn release(&self, id: Uuid, identity: &Identity, why: &Why, trace: &Trace) -> Decided<Arc<Contact>> {
         let mut rounds = Rounds::default();
         loop {
             self.check_contact(id).await?;

@@ -103,16 +103,16 @@ impl Accept {
     /// # Errors
     /// As the store.
     pub async fn answer_owed(&self) -> Result<(), StoreError> {
+        let mut after = None;
         loop {
-            let owed = self.store.scan(&owed_replies(), None, PAGE).await?;
+            let owed = self.store.scan(&owed_replies(), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = owed.last() else { return Ok(()) };
+            after = Some(last.clone());
             for (key, entry) in &owed {
                 match serde_json::from_slice::<Reply>(&entry.value) {
                     Ok(reply) => self.answer(&reply).await?,
                     Err(_) => self.forget_reply(key.clone()).await?,
                 }
-            }
-            if owed.len() < PAGE {
-                return Ok(());
             }
         }
     }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::answer::{Answer, ok};
@@ -13,6 +13,7 @@ use crate::accept::target;
 use crate::channels::{Channel, Counters, StateInfo};
 use crate::edge::Problem;
 use crate::plugin::Plugin;
+use crate::store::{StoreError, Usage};
 
 /// A channel as callers see it.
 #[derive(Serialize)]
@@ -29,25 +30,30 @@ struct Shown {
     sockets: usize,
     /// Mails in its mailbox that are not taken yet.
     waiting: u64,
+    quarantine: Value,
     sender: Option<Progress>,
 }
 
 /// `GET /v1/channels`
 pub(super) async fn list(State(api): State<Arc<Api>>, _: NoParams) -> Answer {
-    let channels: Vec<Shown> = api.edge.channels.iter().map(|channel| shown(&api, channel)).collect();
+    let mut channels = Vec::new();
+    for channel in api.edge.channels.iter() {
+        channels.push(shown(&api, channel).await?);
+    }
     ok(json!({ "channels": channels }))
 }
 
 /// `GET /v1/channels/{name}`
 pub(super) async fn show(State(api): State<Arc<Api>>, Name(name): Name, _: NoParams) -> Answer {
     let channel = api.edge.channels.get(&name);
-    ok(shown(&api, channel.ok_or_else(|| Problem::not_found("there is no channel with this name"))?))
+    let channel = channel.ok_or_else(|| Problem::not_found("there is no channel with this name"))?;
+    ok(shown(&api, channel).await?)
 }
 
-fn shown(api: &Api, channel: &Channel) -> Shown {
+async fn shown(api: &Api, channel: &Channel) -> Result<Shown, StoreError> {
     let bound = channel.bound();
     let plugin = bound.as_ref().map(|bound| &*bound.plugin);
-    Shown {
+    Ok(Shown {
         name: channel.name.clone(),
         medium: bound.as_ref().map(|bound| bound.reference.medium.clone()),
         adapter: channel.config.adapter.clone(),
@@ -57,8 +63,22 @@ fn shown(api: &Api, channel: &Channel) -> Shown {
         counts: counts(&channel.counters),
         sockets: api.edge.hub.count(&channel.name),
         waiting: channel.waiting.load(Ordering::Relaxed),
+        quarantine: quarantine(api, channel).await?,
         sender: api.deliveries.get(&target(&channel.name)).map(|handle| handle.state().into()),
-    }
+    })
+}
+
+async fn quarantine(api: &Api, channel: &Channel) -> Result<Value, StoreError> {
+    let told = |(usage, full): (Usage, bool)| json!({ "entries": usage.entries, "bytes": usage.bytes, "full": full });
+    let kept = kept(api, channel).await?;
+    Ok(kept.into_iter().map(|(what, kept)| (what.to_owned(), told(kept))).collect::<Map<_, _>>().into())
+}
+
+/// What waits for a mended plugin, by what it is, and whether there is room for more.
+pub(super) async fn kept(api: &Api, channel: &Channel) -> Result<[(&'static str, (Usage, bool)); 2], StoreError> {
+    let requests = api.edge.quarantine.usage(&channel.name).await?;
+    let messages = api.edge.accept.held_of(&channel.name).await?;
+    Ok([("requests", requests), ("messages", messages)])
 }
 
 pub(super) fn version(plugin: &Plugin) -> Value {
@@ -70,7 +90,7 @@ fn counts(counters: &Counters) -> Value {
     figures(counters)
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Value::from(value)))
-        .collect::<serde_json::Map<_, _>>()
+        .collect::<Map<_, _>>()
         .into()
 }
 

@@ -59,7 +59,7 @@ fn shown(api: &Api, connector: &Connector) -> Shown {
 }
 
 /// A connector's figures since start, by name.
-pub(super) fn figures(counters: &Counters) -> [(&'static str, u64); 9] {
+pub(super) fn figures(counters: &Counters) -> [(&'static str, u64); 10] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     [
         ("taken", read(&counters.taken)),
@@ -70,6 +70,7 @@ pub(super) fn figures(counters: &Counters) -> [(&'static str, u64); 9] {
         ("lookups_late", read(&counters.lookups_late)),
         ("changes", read(&counters.changes)),
         ("refused", read(&counters.refused)),
+        ("quarantined", read(&counters.quarantined)),
         ("broken", read(&counters.broken)),
     ]
 }

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Api;
 use super::answer::{Answer, ok};
-use super::auth::Caller;
-use super::input::{Id, NoParams, Sent};
-use super::json::{shortened, unprocessable};
-use super::preferences::person;
+use super::input::{Asked, Id, NoParams, Sent};
+use super::json::{check_text, shortened, unprocessable};
+use super::{Api, contacts};
 use crate::accept::Will;
-use crate::customer::{Consent, Decision, Subject};
+use crate::customer::{Consent, Decision, Known, Subject};
 use crate::edge::Problem;
 use crate::interaction::{Category, ChannelRef, Identity};
 use crate::store::StoreError;
@@ -50,30 +47,21 @@ struct All {
 
 /// `GET /v1/contacts/{id}/consent`
 pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
-    ok(all(&api, person(&api, id).await?).await?)
+    ok(all(&api, &*contacts::find_known(&api, id).await?).await?)
 }
 
 /// `PUT /v1/contacts/{id}/consent`
 pub(super) async fn decide(
     State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
+    Asked { caller, id, .. }: Asked,
     Sent { value, .. }: Sent<NewDecision>,
 ) -> Answer {
-    let contact = person(&api, id).await?;
+    let contact = contacts::find_known(&api, id).await?.contact.id;
     let NewDecision { channel, category, granted, evidence } = value;
-    let evidence = evidence.map(checked_evidence).transpose()?;
+    check_text("evidence", evidence.as_deref(), EVIDENCE_MAX)?;
     let channel = channel.map(|name| known_channel(&api, &name)).transpose()?;
     api.edge.accept.decide(&Will { contact, channel, category, granted, evidence, by: caller.name }).await?;
-    ok(all(&api, contact).await?)
-}
-
-fn checked_evidence(text: String) -> Result<String, Problem> {
-    if (1..=EVIDENCE_MAX).contains(&text.chars().count()) {
-        return Ok(text);
-    }
-    Err(unprocessable(format!("evidence: must have 1 to {EVIDENCE_MAX} characters"), "evidence"))
+    ok(all(&api, &*contacts::find_known(&api, contact).await?).await?)
 }
 
 fn known_channel(api: &Api, name: &str) -> Result<ChannelRef, Problem> {
@@ -88,13 +76,11 @@ fn known_channel(api: &Api, name: &str) -> Result<ChannelRef, Problem> {
     Ok(channel.bound().map_or_else(unbound, |bound| bound.reference.clone()))
 }
 
-/// Of the person and of each address, in order of time.
-/// What a person allowed and refused, under every address.
-pub(super) async fn all(api: &Api, id: Uuid) -> Result<impl Serialize + use<>, StoreError> {
-    let mut all = All { contact_id: id, current: Vec::new(), history: Vec::new() };
-    all.add(None, api.consents.of(&Subject::Contact(id)).await?);
-    let known = api.directory.person(id).await?;
-    for address in known.iter().flat_map(|known| &known.contact.identities) {
+/// What a person allowed and refused, by itself and with each address, in order of time.
+pub(super) async fn all(api: &Api, known: &Known) -> Result<impl Serialize + use<>, StoreError> {
+    let mut all = All { contact_id: known.contact.id, current: Vec::new(), history: Vec::new() };
+    all.add(None, api.consents.of_person(&known.ids()).await?);
+    for address in &known.contact.identities {
         all.add(Some(address), api.consents.of(&Subject::Address(address)).await?);
     }
     all.history.sort_by_key(|shown| shown.decision.at);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Api;
 use super::answer::{Answer, ok};
 use super::input::{Id, NoParams, Params, unprocessable_query};
-use crate::customer::{Known, Link, Suggestion};
+use crate::customer::{Contact, Known, Link, Suggestion};
 use crate::edge::Problem;
 use crate::interaction::{Country, Identity, Time};
 use crate::store::StoreError;
@@ -102,7 +102,7 @@ pub(super) async fn shown(api: &Api, id: Uuid) -> Result<Shown, Problem> {
     }
     let mut links: Vec<Link> = known.members().flat_map(|member| member.links.iter().cloned()).collect();
     links.sort_by_key(|link| (link.at, link.id));
-    let contact = known.contact.clone();
+    let contact = Contact::clone(&known.contact);
     let attributes = api.edge.memory.all_attributes(&api.edge.connectors, contact.id).await?;
     Ok(Shown {
         id: contact.id,

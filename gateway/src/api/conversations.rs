@@ -1,22 +1,18 @@
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::answer::{Answer, ok};
-use super::auth::Caller;
-use super::input::{Id, NoParams, Sent, SentIfAny, trace};
-use super::json::{shortened, unprocessable};
-use super::links::check_text;
+use super::input::{Asked, Id, NoParams, Sent, SentIfAny};
+use super::json::{check_text, shortened, unprocessable};
+use super::links::REASON_MAX;
 use super::{Api, contacts};
 use crate::customer::{Change, Conversation, Why};
 use crate::edge::Problem;
 use crate::interaction::{ChannelRef, Time};
 
-const REASON_MAX: usize = 500;
 const NO_REASON: &str = "asked for";
 
 /// A conversation as callers see it.
@@ -74,42 +70,25 @@ pub(super) struct Passing {
 }
 
 /// `POST /v1/conversations/{id}/close`
-pub(super) async fn close(
-    State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
-    headers: HeaderMap,
-    SentIfAny(grounds): SentIfAny<Grounds>,
-) -> Answer {
-    change(&api, &caller, id, &Change::Close, grounds.reason, &headers).await
+pub(super) async fn close(State(api): State<Arc<Api>>, asked: Asked, SentIfAny(grounds): SentIfAny<Grounds>) -> Answer {
+    change(&api, &asked, &Change::Close, grounds.reason).await
 }
 
 /// `POST /v1/conversations/{id}/reopen`
 pub(super) async fn reopen(
     State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
-    headers: HeaderMap,
+    asked: Asked,
     SentIfAny(grounds): SentIfAny<Grounds>,
 ) -> Answer {
-    change(&api, &caller, id, &Change::Reopen, grounds.reason, &headers).await
+    change(&api, &asked, &Change::Reopen, grounds.reason).await
 }
 
 /// `POST /v1/conversations/{id}/control`
-pub(super) async fn control(
-    State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
-    headers: HeaderMap,
-    Sent { value, .. }: Sent<Passing>,
-) -> Answer {
+pub(super) async fn control(State(api): State<Arc<Api>>, asked: Asked, Sent { value, .. }: Sent<Passing>) -> Answer {
     if let Some(name) = &value.backend {
         check_controller(&api, name)?;
     }
-    change(&api, &caller, id, &Change::Pass(value.backend), value.reason, &headers).await
+    change(&api, &asked, &Change::Pass(value.backend), value.reason).await
 }
 
 fn check_controller(api: &Api, name: &str) -> Result<(), Problem> {
@@ -121,19 +100,13 @@ fn check_controller(api: &Api, name: &str) -> Result<(), Problem> {
     Err(unprocessable(detail, "backend"))
 }
 
-async fn change(
-    api: &Api,
-    caller: &Caller,
-    id: Uuid,
-    change: &Change,
-    reason: Option<String>,
-    headers: &HeaderMap,
-) -> Answer {
+async fn change(api: &Api, asked: &Asked, change: &Change, reason: Option<String>) -> Answer {
+    let Asked { caller, id, trace } = asked;
     check_text("reason", reason.as_deref(), REASON_MAX)?;
     let why = Why { by: caller.signature(), reason: reason.unwrap_or_else(|| NO_REASON.into()), evidence: None };
-    let channel = last_channel(api, &find(api, id).await?);
+    let channel = last_channel(api, &find(api, *id).await?);
     let (accept, backend) = (&api.edge.accept, caller.backend.as_deref());
-    let changed = accept.change_conversation(id, change, backend, &why, channel.as_ref(), &trace(headers)).await?;
+    let changed = accept.change_conversation(*id, change, backend, &why, channel.as_ref(), trace).await?;
     answer(api, changed).await
 }
 

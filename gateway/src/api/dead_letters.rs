@@ -71,12 +71,28 @@ pub(super) async fn list(State(api): State<Arc<Api>>, Params(listing): Params<Li
         Some(id) => Some(find(&api, id).await?),
         None => None,
     };
-    let mut letters = api.dead_letters.list(listing.subscriber.as_deref(), after.as_ref(), limit + 1).await?;
+    let mut letters = shown(&api, listing.subscriber.as_deref(), after, limit + 1).await?;
     let more = letters.len() > limit;
     letters.truncate(limit);
     let next = letters.last().filter(|_| more).map(|letter| letter.id);
-    let letters: Vec<Shown> = letters.into_iter().map(Shown::from).collect();
     ok(json!({ "dead_letters": letters, "next": next }))
+}
+
+/// Portion by portion: of a request, which may be as large as a mail, its outline alone stays in memory.
+async fn shown(
+    api: &Api,
+    subscriber: Option<&str>,
+    mut after: Option<DeadLetter>,
+    limit: usize,
+) -> Result<Vec<Shown>, StoreError> {
+    let mut all = Vec::new();
+    while all.len() < limit {
+        let letters = api.dead_letters.list(subscriber, after.as_ref(), limit - all.len()).await?;
+        let Some(last) = letters.last() else { break };
+        after = Some(last.clone());
+        all.extend(letters.into_iter().map(Shown::from));
+    }
+    Ok(all)
 }
 
 /// `GET /v1/dead-letters/{id}`

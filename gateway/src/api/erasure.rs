@@ -1,15 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Extension, Json};
 
 use super::Api;
 use super::answer::Answer;
-use super::auth::Caller;
-use super::input::{Id, NoParams};
+use super::input::Asked;
 use crate::edge::Problem;
 use crate::privacy::EraseError;
 
@@ -17,12 +16,7 @@ use crate::privacy::EraseError;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `DELETE /v1/contacts/{id}`: 200 with the receipt, or 202 with what is known of it so far. The same call asks for it later.
-pub(super) async fn erase(
-    State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
-) -> Answer {
+pub(super) async fn erase(State(api): State<Arc<Api>>, Asked { caller, id, .. }: Asked) -> Answer {
     let begun = api.eraser.erase(id, &caller.name).await?;
     let receipt = api.eraser.ended(begun.contact_id, PATIENCE).await?.unwrap_or(begun);
     let status = if receipt.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };

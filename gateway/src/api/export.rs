@@ -46,11 +46,12 @@ struct Export {
 /// `GET /v1/contacts/{id}/export`: everything about a contact as lines of JSON, the interactions oldest first. The line `end`
 /// says that nothing is missing; where something fails on the way, the connection breaks off without it.
 pub(super) async fn export(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
+    let known = contacts::find_known(&api, id).await?;
     let mut head = Vec::new();
     put(&mut head, "contact", contacts::shown(&api, id).await?);
-    put(&mut head, "consent", consent::all(&api, contacts::find_known(&api, id).await?.contact.id).await?);
-    put(&mut head, "preferences", Preferences::of(&*api.store, &contacts::find_known(&api, id).await?.ids()).await?);
-    let filter = Filter { contacts: contacts::find_known(&api, id).await?.ids(), ..Filter::default() };
+    put(&mut head, "consent", consent::all(&api, &known).await?);
+    put(&mut head, "preferences", Preferences::of(&*api.store, &known.ids()).await?);
+    let filter = Filter { contacts: known.ids(), ..Filter::default() };
     let (told, head) = (HashSet::new(), Some(head));
     let export = Export { api, filter, after: None, told, interactions: 0, head, ended: false };
     let body = Body::from_stream(stream::try_unfold(export, Export::next));

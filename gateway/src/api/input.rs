@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::auth::Caller;
 use super::{Api, json};
 use crate::accept::Trace;
 use crate::edge::{Problem, read_body};
@@ -110,6 +112,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// A call without parameters that changes what its path names: who makes it, and the trace that it belongs to.
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    pub(super) id: Uuid,
+    pub(super) trace: Trace,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Extension(caller) = Extension::from_request_parts(parts, state)
+            .await
+            .unwrap_or_else(|error| unreachable!("whoever let the request through noted its caller: {error}"));
+        let Id(id) = Id::from_request_parts(parts, state).await?;
+        NoParams::from_request_parts(parts, state).await?;
+        Ok(Self { caller, id, trace: trace(&parts.headers) })
+    }
+}
+
 /// The name in a path.
 pub(super) struct Name(pub(super) String);
 
@@ -126,25 +148,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 mod tests {
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "only its shape matters")]
     struct Wanted {
         limit: Option<u8>,
     }
 
-    async fn told(query: &str) -> Option<String> {
+    async fn limit(query: &str) -> Result<Option<u8>, String> {
         let (mut parts, ()) = axum::http::Request::get(format!("/x?{query}")).body(()).unwrap().into_parts();
         let read = Params::<Wanted>::from_request_parts(&mut parts, &()).await;
-        read.err().map(|problem| problem.detail().to_owned())
+        read.map(|Params(wanted)| wanted.limit).map_err(|problem| problem.detail().to_owned())
     }
 
     #[tokio::test]
     async fn unknown_and_repeated_parameters_are_refused() {
-        assert_eq!(told("limit=3").await, None);
-        assert_eq!(told("limti=3").await.as_deref(), Some("query: limti: unknown field `limti`, expected `limit`"));
-        assert!(told("limit=1&limit=2").await.unwrap().contains("duplicate field"));
-        assert!(told("limit=256").await.unwrap().starts_with("query: limit: "));
+        assert_eq!(limit("limit=3").await, Ok(Some(3)));
+        assert_eq!(limit("limti=3").await, Err("query: limti: unknown field `limti`, expected `limit`".into()));
+        assert!(limit("limit=1&limit=2").await.unwrap_err().contains("duplicate field"));
+        assert!(limit("limit=256").await.unwrap_err().starts_with("query: limit: "));
     }
 
     #[test]

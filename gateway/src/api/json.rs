@@ -71,6 +71,17 @@ pub(super) fn unprocessable(detail: impl Into<String>, path: &str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with("path", path)
 }
 
+/// A text that is kept with a decision.
+///
+/// # Errors
+/// 422 if it is empty or too long.
+pub(super) fn check_text(name: &str, text: Option<&str>, max: usize) -> Result<(), Problem> {
+    if text.is_none_or(|text| (1..=max).contains(&text.chars().count())) {
+        return Ok(());
+    }
+    Err(unprocessable(format!("{name}: must have 1 to {max} characters"), name))
+}
+
 fn without_place(text: &str) -> String {
     let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
     without_value(text)
@@ -101,7 +112,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "only its shape matters")]
     struct Wanted {
         name: String,
         #[serde(default)]
@@ -112,7 +122,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "only its shape matters")]
     struct Inner {
         on: bool,
     }
@@ -120,6 +129,12 @@ mod tests {
     fn told(body: &str) -> (u16, String) {
         let problem = parse::<Wanted>(body.as_bytes()).unwrap_err();
         (problem.status().as_u16(), problem.detail().to_owned())
+    }
+
+    #[test]
+    fn what_fits_is_read() {
+        let Wanted { name, inner, any } = parse(br#"{"name":"a","inner":[{"on":true}],"any":[1]}"#).unwrap();
+        assert_eq!((name.as_str(), inner[0].on, any), ("a", true, serde_json::json!([1])));
     }
 
     #[test]

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::answer::Answer;
 use super::auth::Caller;
-use super::input::{Id, NoParams, Sent, trace};
-use super::json::{Object, unprocessable};
+use super::input::{Asked, Sent};
+use super::json::{Object, check_text, unprocessable};
 use super::{Api, contacts};
 use crate::accept::{PeopleError, Whom};
 use crate::customer::{NoLink, Refused, Why};
 use crate::edge::Problem;
 use crate::interaction::Identity;
 
-const REASON_MAX: usize = 500;
+/// Characters of a reason.
+pub(super) const REASON_MAX: usize = 500;
 const EVIDENCE_MAX: usize = 2000;
 
 /// With whom, and why.
@@ -44,10 +44,7 @@ pub(super) struct Unlinking {
 /// `POST /v1/contacts/{id}/link`
 pub(super) async fn link(
     State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
-    headers: HeaderMap,
+    Asked { caller, id, trace }: Asked,
     Sent { value, .. }: Sent<Linking>,
 ) -> Answer {
     let why = why(&caller, &value.reason, value.evidence)?;
@@ -57,22 +54,19 @@ pub(super) async fn link(
         _ => return Err(unprocessable("exactly one of contact_id and identity must be given", "/")),
     };
     contacts::find_known(&api, id).await?;
-    let joined = api.edge.accept.link(id, &whom, &why, &trace(&headers)).await?;
+    let joined = api.edge.accept.link(id, &whom, &why, &trace).await?;
     contacts::answer(&api, joined.id).await
 }
 
 /// `POST /v1/contacts/{id}/unlink`
 pub(super) async fn unlink(
     State(api): State<Arc<Api>>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-    _: NoParams,
-    headers: HeaderMap,
+    Asked { caller, id, trace }: Asked,
     Sent { value, .. }: Sent<Unlinking>,
 ) -> Answer {
     let why = why(&caller, &value.reason, value.evidence)?;
     contacts::find_known(&api, id).await?;
-    let (accept, trace) = (&api.edge.accept, trace(&headers));
+    let accept = &api.edge.accept;
     match (value.link_id, value.identity) {
         (Some(link), None) => accept.unlink(id, link, &why, &trace).await?,
         (None, Some(identity)) => accept.release(id, &checked(identity)?, &why, &trace).await?,
@@ -94,17 +88,6 @@ fn why(caller: &Caller, reason: &str, evidence: Option<String>) -> Result<Why, P
     check_text("reason", Some(reason), REASON_MAX)?;
     check_text("evidence", evidence.as_deref(), EVIDENCE_MAX)?;
     Ok(Why { by: caller.signature(), reason: reason.to_owned(), evidence })
-}
-
-/// A text that is kept with a decision.
-///
-/// # Errors
-/// 422 if it is empty or too long.
-pub(super) fn check_text(name: &str, text: Option<&str>, max: usize) -> Result<(), Problem> {
-    if text.is_none_or(|text| (1..=max).contains(&text.chars().count())) {
-        return Ok(());
-    }
-    Err(unprocessable(format!("{name}: must have 1 to {max} characters"), name))
 }
 
 impl From<PeopleError> for Problem {

@@ -28,8 +28,10 @@ type Labels = Vec<(&'static str, String)>;
 /// Without a key, since scrapers rarely have one: a gateway on a public address keeps this path behind its proxy.
 pub(super) async fn show(State(api): State<Arc<Api>>, _: NoParams) -> Answer {
     let stats = api.store.stats().await?;
+    let mut figures = snapshot(&api, &stats);
+    quarantine(&mut figures, &api).await?;
     let mut text = String::new();
-    encode(&mut text, &snapshot(&api, &stats)).map_err(unwritable)?;
+    encode(&mut text, &figures).map_err(unwritable)?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
@@ -68,6 +70,22 @@ fn of_channels(registry: &mut Registry, api: &Api) {
         sockets.get_or_create(&plain).set(signed(api.edge.hub.count(&channel.name)));
         waiting.get_or_create(&plain).set(signed(channel.waiting.load(Ordering::Relaxed)));
     }
+}
+
+async fn quarantine(registry: &mut Registry, api: &Api) -> Result<(), StoreError> {
+    let entries = gauges(registry, "channel_quarantine_entries", "Requests and messages that wait for a mended plugin");
+    let bytes = gauges(registry, "channel_quarantine_bytes", "What they take in the store");
+    let full =
+        gauges(registry, "channel_quarantine_full", "1 where no more are kept, and providers are told to try again");
+    for channel in api.edge.channels.iter() {
+        for (what, (usage, is_full)) in channels::kept(api, channel).await? {
+            let labels = vec![("channel", channel.name.clone()), ("kind", what.to_owned())];
+            entries.get_or_create(&labels).set(signed(usage.entries));
+            bytes.get_or_create(&labels).set(signed(usage.bytes));
+            full.get_or_create(&labels).set(i64::from(is_full));
+        }
+    }
+    Ok(())
 }
 
 fn processors(registry: &mut Registry, processors: &Processors) {

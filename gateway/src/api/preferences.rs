@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use uuid::Uuid;
 
-use super::Api;
 use super::answer::{Answer, ok};
 use super::input::{Id, NoParams, Sent};
 use super::json::{shortened, unprocessable};
+use super::{Api, contacts};
 use crate::customer::Preferences;
 use crate::edge::Problem;
 
@@ -16,8 +15,8 @@ const CHANNELS_MAX: usize = 20;
 
 /// `GET /v1/contacts/{id}/preferences`
 pub(super) async fn show(State(api): State<Arc<Api>>, Id(id): Id, _: NoParams) -> Answer {
-    let id = person(&api, id).await?;
-    ok(Preferences::of(&*api.store, &[id]).await?)
+    let known = contacts::find_known(&api, id).await?;
+    ok(Preferences::of(&*api.store, &known.ids()).await?)
 }
 
 /// `PUT /v1/contacts/{id}/preferences`
@@ -27,9 +26,9 @@ pub(super) async fn keep(
     _: NoParams,
     Sent { value, .. }: Sent<Preferences>,
 ) -> Answer {
-    let id = person(&api, id).await?;
+    let known = contacts::find_known(&api, id).await?;
     check(&api, &value)?;
-    value.keep(&*api.store, id).await?;
+    value.keep(&*api.store, known.contact.id).await?;
     ok(value)
 }
 
@@ -42,13 +41,4 @@ fn check(api: &Api, preferences: &Preferences) -> Result<(), Problem> {
         Some(name) => Err(unprocessable(format!("channels: there is no channel {:?}", shortened(name)), "channels")),
         None => Ok(()),
     }
-}
-
-/// The contact's own id.
-///
-/// # Errors
-/// 404 if there is no such contact.
-pub(super) async fn person(api: &Api, id: Uuid) -> Result<Uuid, Problem> {
-    let known = api.directory.person(id).await?;
-    known.map(|known| known.contact.id).ok_or_else(|| Problem::not_found(format!("there is no contact {id}")))
 }

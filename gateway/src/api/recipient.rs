@@ -213,7 +213,7 @@ fn check_scheme(bound: &Bound, to: &Identity) -> Result<(), Problem> {
 async fn contact(api: &Api, id: Uuid) -> Result<Arc<Contact>, Problem> {
     let known = api.directory.person(id).await?;
     known
-        .map(|known| Arc::new(known.contact.clone()))
+        .map(|known| Arc::clone(&known.contact))
         .ok_or_else(|| unprocessable(format!("contact_id: there is no contact {id}"), "contact_id"))
 }
 

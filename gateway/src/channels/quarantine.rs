@@ -1,20 +1,16 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::interaction::Time;
 use crate::plugin::exchange::Request;
-use crate::store::{Batch, Key, Store, StoreError, Write};
-
-const PAGE: usize = 500;
+use crate::store::{Batch, Full, Key, Quota, Store, StoreError, Usage, Write};
 
 /// Authentic requests on which an adapter broke, kept as they came. They lie beside the dead letters of deliveries.
 pub struct Quarantine {
     store: Arc<dyn Store>,
-    max: usize,
-    counts: Mutex<HashMap<String, usize>>,
+    quota: Quota,
 }
 
 /// One of them.
@@ -25,6 +21,7 @@ pub struct Quarantined {
     pub id: Uuid,
     /// `requests:{channel}`
     pub subscriber: String,
+    /// Name of the channel; of a connector `connector:{name}`.
     pub channel: String,
     pub reason: String,
     /// When it came and first failed; a replay sees this time, since a signature may hold one.
@@ -37,16 +34,16 @@ pub struct Quarantined {
 /// Why a request is not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum QuarantineError {
-    #[error("{0} requests of this channel are kept already (plugins.limits.quarantine)")]
-    Full(usize),
+    #[error("{0}: plugins.limits.quarantine and quarantine_bytes bound the requests on which a plugin failed")]
+    Full(#[from] Full),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Quarantine {
     /// `max`: kept for one channel.
-    pub fn new(store: Arc<dyn Store>, max: usize) -> Self {
-        Self { store, max, counts: Mutex::default() }
+    pub fn new(store: Arc<dyn Store>, max: Usage) -> Self {
+        Self { quota: Quota::new(store.clone(), max), store }
     }
 
     /// Keeps a request. Durable when it returns.
@@ -54,39 +51,32 @@ impl Quarantine {
     /// # Errors
     /// If the channel has too many, or the store does not take it.
     pub async fn keep(&self, channel: &str, request: Request, reason: String) -> Result<Uuid, QuarantineError> {
-        self.reserve(channel).await?;
-        let subscriber = subscriber(channel);
         let (id, failed_at) = (Uuid::now_v7(), Time::now());
         let kept = Quarantined {
             kind: "request".into(),
             id,
-            subscriber,
+            subscriber: subscriber(channel),
             channel: channel.to_owned(),
             reason,
             failed_at,
             attempts: 1,
             request,
         };
-        let committed = self.store.commit(Batch { writes: vec![write(&kept)], ..Batch::default() }).await;
-        if committed.is_err()
-            && let Some(count) = self.counts().get_mut(channel)
-        {
-            *count = count.saturating_sub(1);
-        }
-        committed?;
+        let value = value(&kept);
+        let place = self.quota.reserve(prefix(channel), value.len()).await??;
+        let writes = vec![Write::put(key(channel, id), value)];
+        self.store.commit(Batch { writes, ..Batch::default() }).await?;
+        place.fill();
         Ok(id)
     }
 
-    /// Counted before it is written: many may come at once, and the last place is given once.
-    async fn reserve(&self, channel: &str) -> Result<(), QuarantineError> {
-        self.count(channel).await?;
-        let mut counts = self.counts();
-        let count = counts.entry(channel.to_owned()).or_default();
-        if *count >= self.max {
-            return Err(QuarantineError::Full(self.max));
-        }
-        *count += 1;
-        Ok(())
+    /// What is kept of a channel, and whether that is all that may be.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn usage(&self, channel: &str) -> Result<(Usage, bool), StoreError> {
+        let usage = self.quota.usage(&prefix(channel)).await?;
+        Ok((usage, self.quota.is_full(usage)))
     }
 
     /// Notes that another attempt failed.
@@ -114,30 +104,8 @@ impl Quarantine {
         self.store
             .commit(Batch { writes: vec![Write::delete(key(&kept.channel, kept.id))], ..Batch::default() })
             .await?;
-        // Counted anew when next needed: two may release the same request.
-        self.counts().remove(&kept.channel);
+        self.quota.forget(&prefix(&kept.channel));
         Ok(())
-    }
-
-    async fn count(&self, channel: &str) -> Result<usize, StoreError> {
-        if let Some(count) = self.counts().get(channel) {
-            return Ok(*count);
-        }
-        let (mut count, mut after) = (0, None);
-        let prefix = Key::prefix(&["dead", &subscriber(channel)]);
-        loop {
-            let page = self.store.scan(&prefix, after.as_ref(), PAGE).await?;
-            count += page.len();
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => break,
-            }
-        }
-        Ok(*self.counts().entry(channel.to_owned()).or_insert(count))
-    }
-
-    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,8 +117,8 @@ fn key(channel: &str, id: Uuid) -> Key {
     Key::of(&["dead", &subscriber(channel), &id.to_string()])
 }
 
-fn write(kept: &Quarantined) -> Write {
-    Write::put(key(&kept.channel, kept.id), value(kept))
+fn prefix(channel: &str) -> String {
+    Key::prefix(&["dead", &subscriber(channel)])
 }
 
 fn value(kept: &Quarantined) -> Vec<u8> {

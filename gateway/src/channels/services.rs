@@ -16,7 +16,6 @@ use crate::plugin::{KeptFile, KvEntry, KvError, Services, Ticket};
 use crate::store::{Batch, Entry, Expect, Filter, Key, Order, Record, Store, StoreError, Write};
 
 const KEY_MAX: usize = 256;
-const PAGE: usize = 500;
 /// How long a full memory is believed to be full.
 const RECOUNT_AFTER: Duration = Duration::from_secs(60);
 
@@ -55,17 +54,8 @@ impl GatewayServices {
         if let Some(usage) = self.usages().get(channel) {
             return Ok(*usage);
         }
-        let (mut usage, mut after) = (Usage { bytes: 0, keys: 0, counted: Instant::now() }, None);
-        let prefix = Key::prefix(&["kv", channel]);
-        loop {
-            let page = self.store.scan(&prefix, after.as_ref(), PAGE).await.map_err(unavailable)?;
-            usage.keys += page.len();
-            usage.bytes += page.iter().map(|(_, entry)| entry.value.len()).sum::<usize>();
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => break,
-            }
-        }
+        let kept = self.store.usage(&Key::prefix(&["kv", channel])).await.map_err(unavailable)?;
+        let usage = Usage { bytes: kept.bytes as usize, keys: kept.entries as usize, counted: Instant::now() };
         Ok(*self.usages().entry(channel.to_owned()).or_insert(usage))
     }
 
@@ -218,8 +208,8 @@ impl Services for GatewayServices {
         self.tokens.forget(source, token);
     }
 
-    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String> {
-        self.media.read(id).await.map_err(|error| format!("the file cannot be read: {error}"))
+    async fn read_file(&self, id: Uuid, bytes_max: u64) -> Result<Vec<u8>, String> {
+        self.media.read(id, bytes_max).await.map_err(|error| format!("the file cannot be read: {error}"))
     }
 }
 

@@ -128,15 +128,19 @@ fn told(refused: &Refused) -> String {
 
 fn summary(loaded: &Loaded, plugins: &Plugins) -> String {
     let config = &loaded.config;
-    let (channels, backends) = (config.channels.len(), config.backends.len());
+    let (channels, backends) = (counted(config.channels.len(), "channel"), counted(config.backends.len(), "backend"));
     let connectors = match config.connectors.len() {
         0 => String::new(),
-        count => format!("{count} connectors, "),
+        count => format!("{}, ", counted(count, "connector")),
     };
-    format!("{channels} channels, {backends} backends, {connectors}plugins: {}", plugins.ids().join(", "))
+    format!("{channels}, {backends}, {connectors}plugins: {}", plugins.ids().join(", "))
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 fn conclude(problems: usize, warnings: usize) -> ExitCode {
-    say(&format!("{problems} errors, {warnings} warnings"));
+    say(&format!("{}, {}", counted(problems, "error"), counted(warnings, "warning")));
     if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -48,6 +48,7 @@ fn described(plugin: &Plugin) -> Result<String, std::fmt::Error> {
         Some(Contract::Channel) => {
             writeln!(text, "medium     {}", manifest.medium)?;
             writeln!(text, "identities {}", listed(&manifest.identity_schemes))?;
+            writeln!(text, "aliases    {}", listed(&manifest.alias_schemes))?;
         }
         Some(Contract::Connector) => writeln!(text, "wants      {}", listed(&manifest.interactions))?,
         Some(Contract::Processor) | None => {}

@@ -23,6 +23,8 @@ struct Present {
     written: Option<SystemTime>,
     gateway: Arc<Gateway>,
     listening: Arc<Listening>,
+    /// Ends it.
+    stop: CancellationToken,
 }
 
 /// What ended a generation.
@@ -32,7 +34,7 @@ enum Turn {
 }
 
 /// One configuration after the other, until the process is to end. The next one is ready before the present one stops, and
-/// connections stay open in between: callers wait for the moment that the exchange takes, and none is refused.
+/// connections stay open in between: the next one answers while the present one ends, and no caller is refused.
 pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let written = modified(path);
@@ -66,7 +68,10 @@ async fn assemble(
 ) -> Result<Present, StartError> {
     let public_url = public_url(&loaded.config, &listening)?;
     match Gateway::assemble(loaded.config.clone(), &public_url, store).await {
-        Ok(gateway) => Ok(Present { loaded, written, gateway: Arc::new(gateway), listening }),
+        Ok(gateway) => {
+            let (gateway, stop) = (Arc::new(gateway), CancellationToken::new());
+            Ok(Present { loaded, written, gateway, listening, stop })
+        }
         Err(StartError::Problems(problems)) => {
             Err(StartError::Problems(problems.into_iter().map(|problem| loaded.place(problem)).collect()))
         }
@@ -80,8 +85,7 @@ async fn generation(
     path: &Path,
     began: Option<Instant>,
 ) -> anyhow::Result<Turn> {
-    let Present { gateway, listening, .. } = present;
-    let stop = CancellationToken::new();
+    let Present { gateway, listening, stop, .. } = present;
     let ready = || tell_ready(gateway, listening, began);
     let running = gateway.clone().run(listening, stop.clone(), ready);
     tokio::pin!(running);
@@ -104,6 +108,7 @@ async fn generation(
                     tracing::info!("draining: the next configuration is not taken any more");
                     next.listening.close();
                     listening.close();
+                    next.stop.cancel();
                     turn = Turn::Stop;
                 }
             }
@@ -111,12 +116,13 @@ async fn generation(
     }
 }
 
-/// From here on whoever comes next answers providers and visitors: they do not wait for what the present one has in hand.
+/// From here on whoever comes next answers: nobody waits for what the present one has in hand.
 fn hand_over(present: &Present, turn: &Turn) {
     match turn {
         Turn::Stop => present.listening.close(),
         Turn::Exchange(next) => {
-            next.listening.follow(next.gateway.edge.clone());
+            next.gateway.deliveries.succeed(&present.gateway.deliveries);
+            next.listening.follow(next.gateway.edge.clone(), next.gateway.router(&next.stop));
             if !Arc::ptr_eq(&next.listening, &present.listening) {
                 present.listening.close();
             }

@@ -141,6 +141,7 @@ fn limits(section: &Section<'_>) -> Limits {
         kv_keys: section.count("kv_keys", 10_000, 1..=1_000_000),
         concurrency: section.count("concurrency", 64, 1..=1024),
         quarantine: section.count("quarantine", 10_000, 1..=1_000_000),
+        quarantine_bytes: section.size("quarantine_bytes", 256 * MIB, MIB..=TIB) as u64,
     };
     if limits.cpu > limits.wall {
         section.problem("cpu", "must not be longer than wall, which contains it");

@@ -112,8 +112,10 @@ pub struct Limits {
     pub kv_keys: usize,
     /// `concurrency`: calls at once, over all plugins; one channel gets half of them at most. Default 64.
     pub concurrency: usize,
-    /// `quarantine`: requests kept for one channel whose adapter failed on them. Default 10000.
+    /// `quarantine`: requests kept for one channel or connector whose plugin failed on them. Default 10000.
     pub quarantine: usize,
+    /// `quarantine_bytes`: of these requests, as they lie in the store. Default `256MiB`.
+    pub quarantine_bytes: u64,
 }
 
 /// `[conversations]`

@@ -23,6 +23,9 @@ use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::Kind;
 use crate::plugin::{self, Binding, Plugin, Plugins};
 
+/// Before a connector's name, where names of channels stand beside it: none begins so.
+const SUBSCRIBER: &str = "connector:";
+
 /// One configured account of a CRM.
 pub struct Connector {
     pub name: String,
@@ -63,6 +66,8 @@ pub struct Counters {
     pub changes: AtomicU64,
     /// Requests refused, whatever the reason.
     pub refused: AtomicU64,
+    /// Authentic requests kept because the plugin failed on them.
+    pub quarantined: AtomicU64,
     /// Calls in which the plugin broke.
     pub broken: AtomicU64,
 }
@@ -172,7 +177,12 @@ impl Connector {
     }
 }
 
-/// What a connector's subscriber is called.
+/// What a connector's subscriber is called; also under what the quarantine keeps its requests, beside those of channels.
 pub fn subscriber(connector: &str) -> String {
-    format!("connector:{connector}")
+    format!("{SUBSCRIBER}{connector}")
+}
+
+/// The connector whose subscriber has that name.
+pub fn of_subscriber(name: &str) -> Option<&str> {
+    name.strip_prefix(SUBSCRIBER)
 }

@@ -83,7 +83,7 @@ impl Consents {
     /// Whether a text of a person on that channel refuses (false) or allows (true) messages.
     pub fn meaning(&self, channel: &ChannelRef, text: &str) -> Option<bool> {
         let counts = self.channels.get(&channel.name).copied().unwrap_or(channel.medium == "sms");
-        self.keywords.meaning(text).filter(|_| counts)
+        if counts { self.keywords.meaning(text) } else { None }
     }
 
     /// What speaks against a message; `None` where nothing does. `contacts`: under which the owner of the address is known.
@@ -116,6 +116,18 @@ impl Consents {
     /// If the store cannot be read.
     pub async fn of(&self, subject: &Subject<'_>) -> Result<Consent, StoreError> {
         Ok(self.entry(subject).await?.0)
+    }
+
+    /// What is known of a person under all ids of its members, whatever the address.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn of_person(&self, members: &[Uuid]) -> Result<Consent, StoreError> {
+        let mut consent = Consent::default();
+        for id in members {
+            consent.join(self.of(&Subject::Contact(*id)).await?);
+        }
+        Ok(consent)
     }
 
     /// The subject's consent with these decisions, to be written: it names the version that was read.
@@ -178,9 +190,20 @@ impl Subject<'_> {
 }
 
 impl Consent {
+    /// With what another member decided: the newest counts.
+    fn join(&mut self, other: Self) {
+        self.history.extend(other.history);
+        for decision in other.current {
+            match self.current.iter_mut().find(|known| known.is_about(&decision)) {
+                Some(known) if known.at < decision.at => *known = decision,
+                Some(_) => {}
+                None => self.current.push(decision),
+            }
+        }
+    }
+
     fn decide(&mut self, decision: &Decision) {
-        let same = |known: &Decision| (&known.channel, known.category) == (&decision.channel, decision.category);
-        self.current.retain(|known| !same(known));
+        self.current.retain(|known| !known.is_about(decision));
         self.current.push(decision.clone());
         self.history.push(decision.clone());
         let surplus = self.history.len().saturating_sub(HISTORY_MAX);
@@ -189,6 +212,11 @@ impl Consent {
 }
 
 impl Decision {
+    /// Whether it is about the same messages as another.
+    fn is_about(&self, other: &Self) -> bool {
+        (&self.channel, self.category) == (&other.channel, other.category)
+    }
+
     /// On one channel, heard there; about this category or about all.
     pub fn heard(
         channel: &str,
@@ -255,6 +283,19 @@ mod tests {
         (0..200).for_each(|n| consent.decide(&decision(Some("sms"), n % 2 == 0, n)));
         assert_eq!((consent.current.len(), consent.history.len()), (1, HISTORY_MAX));
         assert_eq!(consent.current[0].at, Time::from_ms(199));
+    }
+
+    #[test]
+    fn of_two_members_the_newest_decision_is_current() {
+        let with = |decisions: &[Decision]| {
+            let mut consent = Consent::default();
+            decisions.iter().for_each(|decision| consent.decide(decision));
+            consent
+        };
+        let mut person = with(&[decision(Some("sms"), true, 1), decision(None, true, 5)]);
+        person.join(with(&[decision(Some("sms"), false, 2), decision(None, false, 4)]));
+        assert_eq!(person.current, [decision(Some("sms"), false, 2), decision(None, true, 5)]);
+        assert_eq!(person.history.len(), 4);
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Directory {
     /// # Errors
     /// If the store cannot be read.
     pub async fn conversation(&self, id: Uuid) -> Result<Option<Conversation>, StoreError> {
-        Ok(self.load(&Conversation::key(id)).await?.map(|kept| kept.value))
+        Ok(self.load(&Conversation::key(id)).await?.map(|kept| Arc::unwrap_or_clone(kept.value)))
     }
 
     /// Forgets what was read: somebody else changed it.
@@ -151,12 +151,10 @@ impl Directory {
     }
 
     async fn thread(&self, id: Uuid) -> Result<Option<Thread>, StoreError> {
-        let Some(Kept { value, version }) = self.load::<Conversation>(&Conversation::key(id)).await? else {
-            return Ok(None);
-        };
+        let Some(kept) = self.load::<Conversation>(&Conversation::key(id)).await? else { return Ok(None) };
         let newest = self.newest(&Filter { conversation: Some(id), ..Filter::default() }).await?;
-        let last_activity = newest.map_or(value.opened_at, |record| record.time);
-        Ok(Some(Thread::new(value, version, last_activity)))
+        let last_activity = newest.map_or(kept.value.opened_at, |record| record.time);
+        Ok(Some(Thread::new(kept, last_activity)))
     }
 
     async fn newest(&self, filter: &Filter) -> Result<Option<Arc<Record>>, StoreError> {
@@ -166,7 +164,7 @@ impl Directory {
     async fn load<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Kept<T>>, StoreError> {
         let Some(Entry { value, version }) = self.store.get(key).await? else { return Ok(None) };
         let value = serde_json::from_slice(&value).map_err(|error| StoreError::Corrupt(format!("{key:?}: {error}")))?;
-        Ok(Some(Kept { value, version }))
+        Ok(Some(Kept { value: Arc::new(value), version }))
     }
 
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {

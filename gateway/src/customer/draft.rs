@@ -51,13 +51,13 @@ pub(super) struct Talk {
     pub(super) spoken: bool,
 }
 
-impl<T> Changing<T> {
+impl<T: Clone> Changing<T> {
     fn kept(kept: Kept<T>) -> Self {
         Self { kept, changed: false }
     }
 
     fn new(value: T) -> Self {
-        Self { kept: Kept { value, version: 0 }, changed: true }
+        Self { kept: Kept { value: Arc::new(value), version: 0 }, changed: true }
     }
 
     pub(super) fn value(&self) -> &T {
@@ -67,7 +67,7 @@ impl<T> Changing<T> {
     /// To be changed.
     pub(super) fn change(&mut self) -> &mut T {
         self.changed = true;
-        &mut self.kept.value
+        Arc::make_mut(&mut self.kept.value)
     }
 }
 
@@ -122,10 +122,10 @@ impl Draft {
     }
 
     /// The person as it is now.
-    pub(super) fn contact(&self) -> Contact {
+    pub(super) fn contact(&self) -> Arc<Contact> {
         match self.known.as_slice() {
-            [known] if !self.is_changed() => known.contact.clone(),
-            _ => known::contact(self.members.iter().map(Changing::value), self.conversations()),
+            [known] if !self.is_changed() => Arc::clone(&known.contact),
+            _ => Arc::new(known::contact(self.members.iter().map(Changing::value), self.conversations())),
         }
     }
 
@@ -156,10 +156,8 @@ impl Draft {
             false => m.value().identities.iter().any(|known| known.same_address(identity)),
         };
         let Some(owner) = self.members.iter_mut().find(owner) else { return };
-        let mut learnt = owner.value().clone();
-        if learnt.learn(identity) {
-            learnt.suggestions.retain(|suggestion| !suggestion.identity.same_address(identity));
-            *owner.change() = learnt;
+        if !owner.value().knows(identity) {
+            owner.change().learn(identity);
         }
         if is_new {
             self.new_identities.push((identity.clone(), member));
@@ -248,7 +246,7 @@ impl Draft {
         }
         for talk in self.threads.iter().filter(|talk| talk.conversation.changed) {
             let Kept { value, version } = &talk.conversation.kept;
-            writes.push(Write::over(Conversation::key(value.id), entry(*version).as_ref(), json_of(value)));
+            writes.push(Write::over(Conversation::key(value.id), entry(*version).as_ref(), json_of(&**value)));
         }
         let pointer = |member: &Uuid| Bytes::copy_from_slice(member.as_bytes());
         let new = self.new_identities.iter();
@@ -284,10 +282,8 @@ impl Draft {
         }
         versions.by_ref().take(self.new_identities.len() + self.moved.len()).for_each(drop);
         let last_inbound = self.inbound.or_else(|| self.known.iter().find_map(|known| known.last_inbound()));
-        let thread = |talk: Talk| {
-            let Kept { value, version } = talk.conversation.kept;
-            Thread::new(value, version, if talk.spoken { now } else { talk.last_activity })
-        };
+        let thread =
+            |talk: Talk| Thread::new(talk.conversation.kept, if talk.spoken { now } else { talk.last_activity });
         let members: Vec<Kept<Member>> = self.members.into_iter().map(|member| member.kept).collect();
         // As when they are read: what a newer one has replaced is not kept at hand.
         let is_newest = |talk: &Talk| members.iter().any(|m| m.value.is_newest(talk.conversation.value().id));

@@ -276,8 +276,8 @@ impl Draft {
 
     /// What was a claim is known now.
     fn settle_suggestions(&mut self) {
-        let identities = self.contact().identities;
-        let is_known = |identity: &Identity| identities.iter().any(|known| known.same_address(identity));
+        let contact = self.contact();
+        let is_known = |identity: &Identity| contact.has(identity);
         for member in &mut self.members {
             if member.value().suggestions.iter().any(|suggestion| is_known(&suggestion.identity)) {
                 member.change().suggestions.retain(|suggestion| !is_known(&suggestion.identity));

@@ -1,7 +1,7 @@
 //! A person as the store had it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -11,17 +11,17 @@ use crate::interaction::{Identity, Time};
 /// A person, and what only memory needs to know.
 #[derive(Debug)]
 pub struct Known {
-    pub contact: Contact,
+    pub contact: Arc<Contact>,
     /// The leader first.
     pub(super) members: Vec<Kept<Member>>,
     pub(super) threads: Vec<Thread>,
     pub(super) last_inbound: Mutex<Option<LastInbound>>,
 }
 
-/// What was read, and its version.
-#[derive(Clone, Debug)]
+/// What was read, and its version. Shared by all who decide with it, until one of them changes it.
+#[derive(Debug)]
 pub(super) struct Kept<T> {
-    pub(super) value: T,
+    pub(super) value: Arc<T>,
     /// 0: not in the store yet.
     pub(super) version: u64,
 }
@@ -44,7 +44,8 @@ pub struct LastInbound {
 
 impl Known {
     pub(super) fn new(members: Vec<Kept<Member>>, threads: Vec<Thread>, last_inbound: Option<LastInbound>) -> Self {
-        let contact = contact(members.iter().map(|kept| &kept.value), threads.iter().map(|thread| &thread.kept.value));
+        let conversations = threads.iter().map(|thread| &*thread.kept.value);
+        let contact = Arc::new(contact(members.iter().map(|kept| &*kept.value), conversations));
         Self { contact, members, threads, last_inbound: Mutex::new(last_inbound) }
     }
 
@@ -55,12 +56,12 @@ impl Known {
 
     /// A conversation that a message may go on in: the newest of each member.
     pub fn conversation(&self, id: Uuid) -> Option<&Conversation> {
-        self.threads.iter().map(|thread| &thread.kept.value).find(|conversation| conversation.id == id)
+        self.threads.iter().map(|thread| &*thread.kept.value).find(|conversation| conversation.id == id)
     }
 
     /// What is kept of each member, the leader's first.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().map(|kept| &kept.value)
+        self.members.iter().map(|kept| &*kept.value)
     }
 
     /// The person's newest message, if there was one.
@@ -79,9 +80,15 @@ impl Known {
     }
 }
 
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), version: self.version }
+    }
+}
+
 impl Thread {
-    pub(super) fn new(conversation: Conversation, version: u64, last_activity: Time) -> Self {
-        Self { kept: Kept { value: conversation, version }, last_activity: AtomicI64::new(last_activity.ms()) }
+    pub(super) fn new(kept: Kept<Conversation>, last_activity: Time) -> Self {
+        Self { kept, last_activity: AtomicI64::new(last_activity.ms()) }
     }
 
     pub(super) fn last_activity(&self) -> Time {

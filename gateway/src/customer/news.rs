@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -8,7 +10,7 @@ use crate::interaction::Kind;
 #[derive(Clone, Debug)]
 pub struct News {
     pub kind: Kind,
-    pub contact: Contact,
+    pub contact: Arc<Contact>,
     /// The member that it is about.
     pub owner: Uuid,
     pub conversation: Option<Conversation>,

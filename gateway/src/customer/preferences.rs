@@ -31,17 +31,13 @@ impl Preferences {
         Ok(Self::default())
     }
 
-    /// Keeps them instead of what was there.
+    /// Keeps them instead of what was there; also that nothing is preferred, for it counts before what another member said.
     ///
     /// # Errors
     /// As the store's commit.
     pub async fn keep(&self, store: &dyn Store, contact: Uuid) -> Result<(), StoreError> {
         let value = serde_json::to_vec(self).unwrap_or_else(|error| unreachable!("a list is JSON: {error}"));
-        let write = if self.channels.is_empty() {
-            Write::delete(Self::key(contact))
-        } else {
-            Write::put(Self::key(contact), value)
-        };
-        store.commit(Batch { writes: vec![write], ..Batch::default() }).await.map(drop)
+        let writes = vec![Write::put(Self::key(contact), value)];
+        store.commit(Batch { writes, ..Batch::default() }).await.map(drop)
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Link, Suggestion};
 use crate::interaction::{ContactRef, ConversationRef, Identity, Time};
-use crate::store::Key;
+use crate::store::{Entry, Key};
 
 /// A person: one member, or several that were found to be the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,11 @@ impl Contact {
         Key::of(&["contact", &id.to_string()])
     }
 
+    /// Where all of them are kept.
+    pub fn keys() -> String {
+        Key::prefix(&["contact"])
+    }
+
     /// Where an address points to its member.
     pub fn identity_key(identity: &Identity) -> Key {
         Key::of(&["identity", &identity.address()])
@@ -112,24 +117,22 @@ impl Member {
         }
     }
 
-    /// Learns an address, or a better name for one. Tells whether anything is new.
-    pub(super) fn learn(&mut self, identity: &Identity) -> bool {
-        let known = self.identities.iter_mut().find(|known| known.same_address(identity));
-        let changed = match known {
-            None => {
-                self.identities.push(identity.clone());
-                true
-            }
-            Some(known) if identity.name.is_some() && known.name != identity.name => {
-                known.name.clone_from(&identity.name);
-                true
-            }
-            Some(_) => false,
-        };
+    /// Whether an address says nothing new of this member, its name included.
+    pub(super) fn knows(&self, identity: &Identity) -> bool {
+        let known = self.identities.iter().find(|known| known.same_address(identity));
+        known.is_some_and(|known| identity.name.is_none() || known.name == identity.name)
+    }
+
+    /// Learns an address, or a better name for one.
+    pub(super) fn learn(&mut self, identity: &Identity) {
+        match self.identities.iter_mut().find(|known| known.same_address(identity)) {
+            Some(known) => known.name.clone_from(&identity.name),
+            None => self.identities.push(identity.clone()),
+        }
         if self.name.is_none() {
             self.name.clone_from(&identity.name);
         }
-        changed
+        self.suggestions.retain(|suggestion| !suggestion.identity.same_address(identity));
     }
 
     /// Whether a conversation is its newest, of all or of a channel.
@@ -143,6 +146,15 @@ impl Member {
             Some(channel) => self.threads.get(channel).copied(),
             None => self.conversation,
         }
+    }
+
+    /// What is kept of a member without claims to some addresses; none if it has no such claim.
+    pub(crate) fn unclaimed(entry: &Entry, addresses: &[Identity]) -> Option<Vec<u8>> {
+        let is_one = |claimed: &Suggestion| addresses.iter().any(|address| address.same_address(&claimed.identity));
+        let mut member: Self = serde_json::from_slice(&entry.value).ok()?;
+        let before = member.suggestions.len();
+        member.suggestions.retain(|claimed| !is_one(claimed));
+        (member.suggestions.len() < before).then(|| serde_json::to_vec(&member).ok()).flatten()
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Session<'a> {
 /// Whom and where an event belongs to.
 #[derive(Clone, Debug)]
 pub struct Attribution {
-    pub contact: Contact,
+    pub contact: Arc<Contact>,
     /// The member whose address it was: under this id it is found in the log.
     pub owner: Uuid,
     pub conversation: Conversation,
@@ -127,7 +127,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn contact(&mut self, member: Uuid) -> Result<Contact, StoreError> {
+    pub async fn contact(&mut self, member: Uuid) -> Result<Arc<Contact>, StoreError> {
         Ok(self.draft(member).await?.contact())
     }
 
@@ -190,9 +190,9 @@ impl<'a> Session<'a> {
 
     /// Whether somebody decided that these are two.
     async fn were_separated(&mut self, one: Uuid, other: Uuid) -> Result<bool, StoreError> {
-        let ids = self.draft(other).await?.contact().members;
+        let other = self.draft(other).await?.contact();
         let apart = |draft: &Draft| {
-            draft.members.iter().any(|member| member.value().apart.iter().any(|apart| ids.contains(apart)))
+            draft.members.iter().any(|member| member.value().apart.iter().any(|apart| other.members.contains(apart)))
         };
         Ok(apart(self.draft(one).await?))
     }

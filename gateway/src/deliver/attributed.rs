@@ -32,6 +32,10 @@ impl Target for Attributed {
     fn wants(&self, record: &Record) -> bool {
         self.target.wants(record)
     }
+
+    fn may_get(&self, record: &Record) -> bool {
+        self.target.may_get(record)
+    }
 }
 
 impl Attributed {

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,15 +5,14 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
+use super::attachments::{self, Attachments};
 use super::attributed::event;
 use super::schedule::PAUSE_MAX;
 use super::target::{Attempt, Outcome, Scope, Target};
 use crate::channels::{ChannelState, count, count_by};
 use crate::connectors::{Bound, Connector, Lookups, Memory, Subject, person};
 use crate::customer::Directory;
-use crate::interaction::{Event, Part};
 use crate::media::Media;
 use crate::plugin::connecting::{Item, Taken};
 use crate::plugin::exchange::{Failure, Fault, FaultKind};
@@ -28,6 +26,7 @@ const REST: Duration = Duration::from_secs(10);
 /// delivery at a time.
 pub struct ConnectorSender {
     connector: Arc<Connector>,
+    media: Arc<Media>,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -52,13 +51,20 @@ struct Ready {
     job: Job,
     subject: Subject,
     item: Item,
+    attachments: Attachments,
 }
 
 #[async_trait]
 impl Target for ConnectorSender {
     async fn deliver(&self, record: &Record, attempt: Attempt) -> Outcome {
         let (done, outcome) = oneshot::channel();
-        let gone = || Outcome::Retry { after: None, why: "the delivery was cut off".into(), scope: Scope::Lane };
+        let later = |why: String| Outcome::Retry { after: None, why, scope: Scope::Lane };
+        let gone = || later("the delivery was cut off".into());
+        match self.lacks_files(record, attempt).await {
+            Ok(false) => {}
+            Ok(true) => return later("a file of the message is still being fetched".into()),
+            Err(error) => return later(error.to_string()),
+        }
         if self.jobs.send(Job { record: record.clone(), attempt, done }).await.is_err() {
             return gone();
         }
@@ -71,12 +77,20 @@ impl Target for ConnectorSender {
     }
 }
 
+impl ConnectorSender {
+    /// Here it delays its own conversation alone.
+    async fn lacks_files(&self, record: &Record, attempt: Attempt) -> Result<bool, StoreError> {
+        let wants_files = self.connector.bound().is_some_and(|bound| bound.plugin.reads_files());
+        Ok(wants_files && attachments::are_late(record, &self.media, attempt.number).await?)
+    }
+}
+
 impl Handover {
     /// The subscriber's side, and what does the work as long as that is there.
     pub fn start(self) -> (ConnectorSender, impl Future<Output = ()> + Send + 'static) {
         let (jobs, waiting) = mpsc::channel(self.connector.config.batch);
-        let connector = self.connector.clone();
-        (ConnectorSender { connector, jobs }, Arc::new(self).gather(waiting))
+        let (connector, media) = (self.connector.clone(), self.media.clone());
+        (ConnectorSender { connector, media, jobs }, Arc::new(self).gather(waiting))
     }
 
     /// Takes what waits whenever a call may begin: alone in quiet times, many together at a rush.
@@ -85,9 +99,15 @@ impl Handover {
         let places = Arc::new(Semaphore::new(config.concurrency));
         let mut calls = JoinSet::new();
         while let Ok(place) = places.clone().acquire_owned().await {
-            let mut jobs = Vec::new();
-            if waiting.recv_many(&mut jobs, config.batch).await == 0 {
-                break;
+            let Some(first) = waiting.recv().await else { break };
+            if let Some(bound) = self.connector.bound() {
+                bound.binding.opening().await;
+            }
+            let mut jobs = vec![first];
+            while jobs.len() < config.batch
+                && let Ok(job) = waiting.try_recv()
+            {
+                jobs.push(job);
             }
             let this = self.clone();
             calls.spawn(async move {
@@ -107,8 +127,11 @@ impl Handover {
             let hold = |job: Job| job.end(Outcome::Hold { why: "the connector's plugin is not loaded".into() });
             return jobs.into_iter().for_each(hold);
         };
-        let ready = join_all(jobs.into_iter().map(|job| self.ready(job))).await;
-        self.send(&bound, ready.into_iter().flatten().collect()).await;
+        let is_rush = jobs.len() >= self.connector.config.batch;
+        let ready = join_all(jobs.into_iter().map(|job| self.ready(&bound, job, is_rush))).await;
+        for call in attachments::calls(ready.into_iter().flatten().collect(), |ready| &ready.attachments) {
+            self.send(&bound, call).await;
+        }
     }
 
     /// The CRM wants to be left alone.
@@ -117,21 +140,22 @@ impl Handover {
     }
 
     /// Everything that the connector needs of an interaction; what was taken before a crash ends here.
-    async fn ready(&self, job: Job) -> Option<Ready> {
-        match self.item(&job.record, job.attempt).await {
-            Ok(Some((subject, item))) => Some(Ready { job, subject, item }),
-            Ok(None) => {
-                job.end(Outcome::Done);
-                None
-            }
-            Err(error) => {
-                job.end(Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane });
-                None
-            }
+    async fn ready(&self, bound: &Bound, job: Job, is_rush: bool) -> Option<Ready> {
+        match self.item(bound, &job.record, job.attempt, is_rush).await {
+            Ok(Some((subject, item, attachments))) => return Some(Ready { job, subject, item, attachments }),
+            Ok(None) => job.end(Outcome::Done),
+            Err(error) => job.end(Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane }),
         }
+        None
     }
 
-    async fn item(&self, record: &Record, attempt: Attempt) -> Result<Option<(Subject, Item)>, StoreError> {
+    async fn item(
+        &self,
+        bound: &Bound,
+        record: &Record,
+        attempt: Attempt,
+        is_rush: bool,
+    ) -> Result<Option<(Subject, Item, Attachments)>, StoreError> {
         let event = event(record)?;
         let person = match record.contact {
             Some(contact) => person(&self.directory, contact).await?,
@@ -139,6 +163,8 @@ impl Handover {
         };
         let contact = person.as_ref().map(|person| person.id);
         let opened = event.data.conversation.as_ref().is_some_and(|conversation| conversation.new);
+        // At a rush, questions would take the turns of what is to be written.
+        let opened = opened && !is_rush;
         if let (Some(conversation), Some(contact)) = (record.conversation.filter(|_| opened), contact) {
             self.lookups.begin(conversation, contact);
         }
@@ -149,25 +175,19 @@ impl Handover {
             return Ok(None);
         }
         let body = self.media.render(record);
+        let attachments = match bound.plugin.reads_files() {
+            true => Attachments::of(&body, &self.media).await?,
+            false => Attachments::default(),
+        };
         let item = Item {
-            files: self.files(&body),
+            files: attachments.ids.clone(),
             interaction: String::from_utf8_lossy(&body).into_owned(),
             person,
             known,
             attempt: attempt.number,
             uncertain: attempt.uncertain,
         };
-        Ok(Some((subject, item)))
-    }
-
-    /// Files of ours, by the address that stands in the event.
-    fn files(&self, body: &[u8]) -> BTreeMap<String, Uuid> {
-        let message = serde_json::from_slice::<Event>(body).ok().and_then(|event| event.data.message);
-        let urls = message.into_iter().flat_map(|message| message.parts).filter_map(|part| match part {
-            Part::Media { url, .. } => Some(url),
-            _ => None,
-        });
-        urls.filter_map(|url| Some((url.clone(), self.media.links().id_in(&url)?))).collect()
+        Ok(Some((subject, item, attachments)))
     }
 
     /// One call. If the plugin breaks on many, each goes alone: the one that broke it harms itself only.

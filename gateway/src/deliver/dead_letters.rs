@@ -80,7 +80,7 @@ impl DeadLetters {
     }
 
     /// A page, ordered by subscriber and time, oldest first: of one subscriber or of all, after a letter (exclusive); at most
-    /// [`PAGE_MAX`].
+    /// [`PAGE_MAX`]. As with [`Store::scan`], only an empty answer is the end.
     ///
     /// # Errors
     /// As [`Store::scan`]; [`StoreError::Corrupt`] if an entry is no dead letter.

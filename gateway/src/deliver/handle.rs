@@ -130,6 +130,19 @@ impl Deliveries {
         self.handles.write().unwrap_or_else(PoisonError::into_inner).insert(handle.name().to_owned(), handle);
     }
 
+    /// Until its own subscribers are started, it tells of those of a generation that ends, and leads to them.
+    pub fn succeed(&self, earlier: &Self) {
+        let earlier = earlier.handles.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        let own = std::mem::replace(&mut *handles, earlier);
+        handles.extend(own);
+    }
+
+    /// Forgets all but those that `stays` names.
+    pub fn forget_others(&self, stays: impl Fn(&str) -> bool) {
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).retain(|name, _| stays(name));
+    }
+
     /// Forgets a subscriber.
     pub fn remove(&self, name: &str) -> Option<Handle> {
         self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(name)

@@ -28,6 +28,10 @@ impl Target for Living {
     fn wants(&self, record: &Record) -> bool {
         self.target.wants(record)
     }
+
+    fn may_get(&self, record: &Record) -> bool {
+        self.target.may_get(record)
+    }
 }
 
 fn erased() -> Outcome {

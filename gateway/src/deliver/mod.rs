@@ -3,6 +3,7 @@
 //! The decisions are made in a state machine without input and output (`lanes`, `outcomes`, `gate`, `window`); a task around
 //! it (`worker`) reads the log, calls the targets and writes progress down. How a target speaks is the target's business.
 
+mod attachments;
 mod attributed;
 mod backend;
 mod breaker;

@@ -26,7 +26,7 @@ const CONTROLS_MAX: usize = 16;
 /// Ends of deliveries that are taken together; the stop and operators wait for no more.
 const READY_MAX: usize = 64;
 /// Records that may wait as put back.
-const PUT_BACK_MAX: usize = 65_536;
+pub(super) const PUT_BACK_MAX: usize = 65_536;
 /// What the last commit gets, after the grace for deliveries.
 const LAST_SETTLE: Duration = Duration::from_secs(5);
 
@@ -181,12 +181,11 @@ impl Worker {
 
     async fn wait(&mut self, stop: &CancellationToken) -> Wake {
         let due = self.lanes.wake_at(Instant::now());
-        let controls = self.lanes.singles_len() < PUT_BACK_MAX;
         tokio::select! {
             biased;
             () = stop.cancelled() => Wake::Stop,
             settled = finish(&mut self.settle) => Wake::Settled(settled),
-            Some(control) = self.controls.recv(), if controls => Wake::Control(control),
+            Some(control) = self.controls.recv() => Wake::Control(control),
             Some(event) = self.running.next() => Wake::Event(event),
             Ok(()) = self.head.changed() => Wake::Look,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Look,

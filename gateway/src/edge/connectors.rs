@@ -3,14 +3,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::Request as HttpRequest;
+use axum::http::{Request as HttpRequest, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::requests::{Incoming, problem_of, response};
+use super::requests::{Incoming, broken_reason, problem_of, response, why};
 use super::{Edge, Problem, read_body};
-use crate::channels::{count, count_by};
-use crate::connectors::Connector;
-use crate::plugin::exchange::Failure;
+use crate::channels::{Quarantined, count, count_by};
+use crate::connectors::{Connector, subscriber};
+use crate::plugin::connecting::Report;
+use crate::plugin::exchange::{Failure, Request};
+use crate::store::StoreError;
 
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -33,7 +35,7 @@ pub(super) async fn handle(
 }
 
 impl Edge {
-    /// A 2xx is given when every change is on disk. A CRM tells again what was not taken: nothing is kept in quarantine.
+    /// A 2xx is given when every change is on disk, or the request itself, because the plugin failed on it.
     async fn report(&self, connector: &Connector, request: HttpRequest<Body>) -> Result<Response, Problem> {
         let busy = || Problem::unavailable("the connector has too many requests in hand", Duration::from_secs(1));
         let _permit = connector.requests.try_acquire().map_err(|_| busy())?;
@@ -43,18 +45,48 @@ impl Edge {
         let rules = &self.rules;
         let body = read_body(&parts.headers, body, rules.request_bytes_max, rules.request_timeout).await?;
         let request = self.request_of(&Incoming { parts, body });
-        let report = bound.plugin.report(&bound.binding, request).await.result;
-        let report = report.map_err(|failure| broken(connector, failure))?;
+        let called = bound.plugin.report(&bound.binding, request.clone()).await;
+        let failure = match called.result {
+            Ok(report) => {
+                self.apply(connector, &report).await?;
+                return Ok(response(report.reply));
+            }
+            Err(failure) => failure,
+        };
+        if let Failure::Broken(broken) = &failure {
+            count(&connector.counters.broken);
+            tracing::error!(connector = connector.name, %broken, authentic = called.authentic, "the connector broke on a request");
+        }
+        match broken_reason(&failure) {
+            Some(reason) if called.authentic => self.keep_report(connector, request, reason).await,
+            _ => Err(problem_of(failure)),
+        }
+    }
+
+    async fn apply(&self, connector: &Connector, report: &Report) -> Result<(), StoreError> {
         let news = self.memory.apply(&connector.name, &report.changes).await?;
         count_by(&connector.counters.changes, news);
-        Ok(response(report.reply))
+        Ok(())
     }
-}
 
-fn broken(connector: &Connector, failure: Failure) -> Problem {
-    if let Failure::Broken(broken) = &failure {
-        count(&connector.counters.broken);
-        tracing::error!(connector = connector.name, %broken, "the connector broke on a request");
+    /// CRMs give up after some tries, and a plugin is mended later than that: the request is ours now.
+    async fn keep_report(&self, connector: &Connector, request: Request, reason: String) -> Result<Response, Problem> {
+        let id = self.quarantine.keep(&subscriber(&connector.name), request, reason).await?;
+        count(&connector.counters.quarantined);
+        tracing::error!(connector = connector.name, %id, "an authentic request is kept in quarantine; retry it once the plugin is mended");
+        Ok(StatusCode::OK.into_response())
     }
-    problem_of(failure)
+
+    /// Tries a kept request again, as if it came at the time when it first came; tells why it failed, if it did.
+    pub(super) async fn report_again(&self, name: &str, kept: &Quarantined) -> Result<Result<(), String>, Problem> {
+        let missing = || Problem::unavailable(format!("connector {name} has no plugin at the moment"), PAUSE);
+        let connector = self.connectors.get(name).ok_or_else(missing)?;
+        let bound = connector.bound().ok_or_else(missing)?;
+        let mut binding = (*bound.binding).clone();
+        binding.clock = Some(kept.failed_at);
+        match bound.plugin.report(&Arc::new(binding), kept.request.clone()).await.result {
+            Ok(report) => Ok(Ok(self.apply(connector, &report).await?)),
+            Err(failure) => Ok(Err(why(failure))),
+        }
+    }
 }

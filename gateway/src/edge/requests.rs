@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{Edge, Problem, read_body};
 use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
+use crate::connectors::of_subscriber;
 use crate::mail;
 use crate::plugin::exchange::{Broken, Called, Failure, Fault, FaultKind, Outcome, Reply, Request};
 use crate::store::StoreError;
@@ -152,22 +153,34 @@ impl Edge {
 
     /// The provider has done its part, and may not send it again: the request is ours now.
     async fn keep(&self, channel: &Channel, request: Request, reason: String) -> Result<Response, Problem> {
-        match self.quarantine.keep(&channel.name, request, reason).await {
-            Ok(id) => {
-                count(&channel.counters.quarantined);
-                tracing::error!(channel = channel.name, %id, "an authentic request is kept in quarantine; retry it once the plugin is mended");
-                Ok(StatusCode::OK.into_response())
-            }
-            Err(QuarantineError::Store(error)) => Err(error.into()),
-            Err(error @ QuarantineError::Full(_)) => Err(Problem::unavailable(error.to_string(), PAUSE)),
-        }
+        let id = self.quarantine.keep(&channel.name, request, reason).await?;
+        count(&channel.counters.quarantined);
+        tracing::error!(channel = channel.name, %id, "an authentic request is kept in quarantine; retry it once the plugin is mended");
+        Ok(StatusCode::OK.into_response())
     }
 
     /// Tries a kept request again, as if it came at the time when it first came: a signature may hold a time.
     ///
     /// # Errors
-    /// If the store fails, or the channel has no plugin.
+    /// If the store fails, or the channel or connector has no plugin.
     pub async fn replay(&self, kept: Quarantined) -> Result<Replayed, Problem> {
+        let again = match of_subscriber(&kept.channel) {
+            Some(connector) => self.report_again(connector, &kept).await?,
+            None => self.happen_again(&kept).await?,
+        };
+        match again {
+            Ok(()) => {
+                self.quarantine.release(&kept).await?;
+                Ok(Replayed::Digested)
+            }
+            Err(reason) => {
+                self.quarantine.failed_again(kept, reason.clone()).await?;
+                Ok(Replayed::FailedAgain(reason))
+            }
+        }
+    }
+
+    async fn happen_again(&self, kept: &Quarantined) -> Result<Result<(), String>, Problem> {
         let missing = || Problem::unavailable(format!("channel {} has no plugin at the moment", kept.channel), PAUSE);
         let channel = self.channels.get(&kept.channel).ok_or_else(missing)?;
         let bound = channel.bound().ok_or_else(missing)?;
@@ -178,24 +191,37 @@ impl Edge {
             Some(mail) => bound.plugin.receive(&binding, mail).await.result.map(Outcome::of_mail),
             None => bound.plugin.handle_request(&binding, kept.request.clone()).await.result,
         };
-        let reason = match result {
+        match result {
             Ok(outcome) => {
                 let raw = kept.request.body.clone().into();
                 self.append(channel, &bound, &outcome, &raw, &Trace::from_header(None)).await?;
-                self.quarantine.release(&kept).await?;
-                return Ok(Replayed::Digested);
+                Ok(Ok(()))
             }
-            Err(Failure::Fault(fault)) => fault.message,
-            Err(Failure::Broken(broken)) => broken.to_string(),
-            Err(Failure::Busy) => "no room for the call".to_owned(),
-        };
-        self.quarantine.failed_again(kept, reason.clone()).await?;
-        Ok(Replayed::FailedAgain(reason))
+            Err(failure) => Ok(Err(why(failure))),
+        }
     }
 }
 
-/// Why the adapter could not do its work, if it is to blame.
-fn broken_reason(failure: &Failure) -> Option<String> {
+/// Why a kept request failed again.
+pub(super) fn why(failure: Failure) -> String {
+    match failure {
+        Failure::Fault(fault) => fault.message,
+        Failure::Broken(broken) => broken.to_string(),
+        Failure::Busy => "no room for the call".to_owned(),
+    }
+}
+
+impl From<QuarantineError> for Problem {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Store(error) => error.into(),
+            QuarantineError::Full(_) => Self::unavailable(error.to_string(), PAUSE),
+        }
+    }
+}
+
+/// Why the plugin could not do its work, if it is to blame.
+pub(super) fn broken_reason(failure: &Failure) -> Option<String> {
     match failure {
         Failure::Broken(broken) => Some(broken.to_string()),
         Failure::Fault(Fault { kind: FaultKind::Internal, message, .. }) => Some(message.clone()),

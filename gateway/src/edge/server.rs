@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 
-use super::{Edge, Problem, requests, router};
+use super::{Edge, Problem, requests};
 use crate::config;
 
 /// Header fields of a request; more get 431.
@@ -48,8 +48,8 @@ type Present = Option<Arc<Generation>>;
 struct Generation {
     edge: Arc<Edge>,
     router: Router,
-    /// Everything of it runs. Until then it answers requests to channels alone: they need nothing but the store.
-    is_whole: bool,
+    /// The one before it has not ended yet: it answers, and delivers nothing.
+    follows: bool,
     /// Requests in hand, to the last byte of their answers.
     requests: TaskTracker,
 }
@@ -74,17 +74,17 @@ impl Listening {
         Ok(listening)
     }
 
-    /// From now on `edge` answers requests to channels, while the generation before it ends; others wait for [`serve`].
-    pub fn follow(&self, edge: Arc<Edge>) {
-        let (router, requests) = (router(edge.clone()), TaskTracker::new());
-        self.answering.send_replace(Some(Arc::new(Generation { edge, router, is_whole: false, requests })));
+    /// From now on these answer, while the generation before them ends.
+    pub fn follow(&self, edge: Arc<Edge>, router: Router) {
+        let generation = Generation { edge, router, follows: true, requests: TaskTracker::new() };
+        self.answering.send_replace(Some(Arc::new(generation)));
     }
 
-    /// A whole generation; what it has answered before, as a follower, stays in its count.
+    /// A generation that delivers too; what it has answered before, as a follower, stays in its count.
     fn begin(&self, edge: Arc<Edge>, router: Router) -> TaskTracker {
-        let follower = self.answering.borrow().as_ref().filter(|present| !present.is_whole).cloned();
+        let follower = self.answering.borrow().as_ref().filter(|present| present.follows).cloned();
         let requests = follower.map_or_else(TaskTracker::new, |follower| follower.requests.clone());
-        let generation = Generation { edge, router, is_whole: true, requests: requests.clone() };
+        let generation = Generation { edge, router, follows: false, requests: requests.clone() };
         self.answering.send_replace(Some(Arc::new(generation)));
         requests
     }
@@ -170,30 +170,26 @@ impl Listening {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
-        let Some((generation, token)) = self.generation(is_for_channels(request.uri().path())).await else {
+        let Some((generation, token)) = self.generation().await else {
             return Problem::unavailable("the gateway ends", Duration::from_secs(5)).into_response();
         };
         generation.answer(request).await.map(|body| Body::new(Held { body, _token: token }))
     }
 
-    /// The present generation; where it does not answer such requests yet, as soon as it does, unless everything ends.
-    async fn generation(&self, for_channels: bool) -> Option<(Arc<Generation>, TaskTrackerToken)> {
-        if let Some(taken) = answering(&self.answering.borrow(), for_channels) {
+    /// The present generation, once there is one, unless everything ends. The token is taken while it cannot change: it waits for
+    /// this request, too.
+    async fn generation(&self) -> Option<(Arc<Generation>, TaskTrackerToken)> {
+        let taken = |present: &Present| present.as_ref().map(|present| (present.clone(), present.requests.token()));
+        if let Some(taken) = taken(&self.answering.borrow()) {
             return Some(taken);
         }
         let mut changes = self.answering.subscribe();
         tokio::select! {
             biased;
-            present = changes.wait_for(|present| answering(present, for_channels).is_some()) => answering(&*present.ok()?, for_channels),
+            present = changes.wait_for(Option::is_some) => taken(&*present.ok()?),
             () = self.last.cancelled() => None,
         }
     }
-}
-
-/// Who answers such a request. The token is taken while the generation cannot change: it waits for this request, too.
-fn answering(present: &Present, for_channels: bool) -> Option<(Arc<Generation>, TaskTrackerToken)> {
-    let generation = present.as_ref().filter(|generation| generation.is_whole || for_channels)?;
-    Some((generation.clone(), generation.requests.token()))
 }
 
 impl Generation {
@@ -215,11 +211,6 @@ fn first_segment(path: &str) -> &str {
 
 /// What follows is a channel's name, and perhaps a path of its own.
 const CHANNELS: &str = "/channels/";
-
-/// What needs nothing but the store.
-fn is_for_channels(path: &str) -> bool {
-    [CHANNELS, "/chat/", "/v1/uploads/"].iter().any(|prefix| path.starts_with(prefix))
-}
 
 /// Serves until `stop`, then lets requests in hand end, at most for `server.drain_timeout`.
 pub async fn serve(listening: &Listening, edge: Arc<Edge>, router: Router, stop: CancellationToken) {

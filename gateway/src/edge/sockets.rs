@@ -7,6 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
 use super::{Edge, Problem};
 use crate::accept::{Told, Trace};
@@ -20,6 +21,8 @@ const SOCKETS_MAX: usize = 10_000;
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// Pings without an answer until a socket is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a browser may take for one message.
+const SENDING_MAX: Duration = Duration::from_secs(30);
 /// Frames that a visitor may send at once, and a second.
 const BURST: f64 = 60.0;
 const RATE: f64 = 10.0;
@@ -115,8 +118,8 @@ impl Conversation<'_> {
                     if heard.elapsed() > SILENCE_MAX {
                         return (GOING_AWAY, "silence".into());
                     }
-                    if socket.send(Message::Ping(super::EMPTY)).await.is_err() {
-                        return (GOING_AWAY, String::new());
+                    if let Err(end) = put(socket, Message::Ping(super::EMPTY)).await {
+                        return end;
                     }
                 }
                 message = socket.recv() => {
@@ -209,13 +212,21 @@ impl Conversation<'_> {
 }
 
 async fn send(socket: &mut WebSocket, frame: String) -> Result<(), End> {
-    socket.send(Message::Text(frame.into())).await.map_err(|_| (GOING_AWAY, String::new()))
+    put(socket, Message::Text(frame.into())).await
+}
+
+/// Whoever reads nothing would hold a place for ever.
+async fn put(socket: &mut WebSocket, message: Message) -> Result<(), End> {
+    match timeout(SENDING_MAX, socket.send(message)).await {
+        Ok(sent) => sent.map_err(|_| (GOING_AWAY, String::new())),
+        Err(_) => Err((TRY_AGAIN, "too slow".into())),
+    }
 }
 
 /// RFC 6455 section 5.5: at most 123 bytes of reason. Whoever is gone already does not hear it.
 async fn close(socket: &mut WebSocket, (code, reason): End) {
     let reason: String = reason.chars().take(40).collect();
-    let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    let _ = put(socket, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
 }
 
 /// A token bucket.

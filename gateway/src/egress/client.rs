@@ -1,9 +1,5 @@
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -14,12 +10,11 @@ use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower::Service;
 use url::Url;
 
-use super::{Allowed, Reach, is_public};
+use super::resolver::{CheckedResolver, Lookup, PrivateAddress, Resolver, Unresolved};
+use super::{Allowed, Reach};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REDIRECTS_MAX: usize = 5;
@@ -74,6 +69,7 @@ type Pool = Client<HttpsConnector<HttpConnector<CheckedResolver>>, Full<Bytes>>;
 /// The client. Connections to public addresses and to granted ones are pooled apart, so that no connection to a private
 /// address is ever reused by a request that must not reach one.
 pub struct Egress {
+    resolver: Arc<Resolver>,
     public: OnceLock<Pool>,
     granted: OnceLock<Pool>,
 }
@@ -81,7 +77,16 @@ pub struct Egress {
 impl Egress {
     /// Connections and trust anchors are made when first needed.
     pub fn new() -> Self {
-        Self { public: OnceLock::new(), granted: OnceLock::new() }
+        Self::with(Resolver::system())
+    }
+
+    /// The same, asking `lookup` for addresses instead of the system.
+    pub fn resolving_by(lookup: Arc<Lookup>) -> Self {
+        Self::with(Resolver::by(lookup))
+    }
+
+    fn with(resolver: Resolver) -> Self {
+        Self { resolver: Arc::new(resolver), public: OnceLock::new(), granted: OnceLock::new() }
     }
 
     /// Sends a request and reads the answer. Redirects of GET and HEAD are followed, each checked again; secret headers stay
@@ -136,9 +141,10 @@ impl Egress {
     }
 
     fn pool(&self, reach: Reach) -> &Pool {
+        let resolver = CheckedResolver { reach, resolver: self.resolver.clone() };
         match reach {
-            Reach::Public => self.public.get_or_init(|| pool(reach)),
-            Reach::Granted => self.granted.get_or_init(|| pool(reach)),
+            Reach::Public => self.public.get_or_init(|| pool(resolver)),
+            Reach::Granted => self.granted.get_or_init(|| pool(resolver)),
         }
     }
 }
@@ -187,8 +193,8 @@ fn redirected(request: &Request, response: &Response<Incoming>) -> Result<Option
     Ok(Some(next))
 }
 
-fn pool(reach: Reach) -> Pool {
-    let mut http = HttpConnector::new_with_resolver(CheckedResolver { reach });
+fn pool(resolver: CheckedResolver) -> Pool {
+    let mut http = HttpConnector::new_with_resolver(resolver);
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -228,42 +234,12 @@ fn trusting(roots: rustls::RootCertStore) -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-/// Resolves names to the addresses that may be reached; the connection is made to one of exactly these.
-#[derive(Clone, Copy)]
-struct CheckedResolver {
-    reach: Reach,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the name leads to private addresses only")]
-struct PrivateAddress;
-
-impl Service<Name> for CheckedResolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let reach = self.reach;
-        Box::pin(async move {
-            let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> =
-                addresses.iter().copied().filter(|a| reach == Reach::Granted || is_public(a.ip())).collect();
-            if allowed.is_empty() && !addresses.is_empty() {
-                return Err(PrivateAddress.into());
-            }
-            Ok(allowed.into_iter())
-        })
-    }
-}
-
 fn classify(error: &hyper_util::client::legacy::Error) -> Error {
     if find::<PrivateAddress>(error).is_some() {
         return Error::Denied("the name leads to a private address, which is granted by host:port only".into());
+    }
+    if find::<Unresolved>(error).is_some() {
+        return Error::Dns;
     }
     if !error.is_connect() {
         return Error::Protocol(innermost(error));
@@ -273,9 +249,6 @@ fn classify(error: &hyper_util::client::legacy::Error) -> Error {
     }
     match find::<io::Error>(error) {
         Some(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Error::Tls,
-        _ if error.to_string().contains("dns") || chain(error).any(|e| e.to_string().contains("dns error")) => {
-            Error::Dns
-        }
         _ => Error::Connect,
     }
 }

@@ -4,10 +4,12 @@ mod assertion;
 mod client;
 mod grants;
 mod policy;
+mod resolver;
 mod tokens;
 
 pub(crate) use client::tls;
 pub use client::{Egress, Error, Limits, Received, Request};
 pub use grants::Allowed;
 pub use policy::{Reach, is_public};
+pub use resolver::Lookup;
 pub use tokens::{TokenError, Tokens};

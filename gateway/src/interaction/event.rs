@@ -68,6 +68,11 @@ impl Kind {
         Self::ContactErased,
     ];
 
+    /// Whether events of this kind may speak of files.
+    pub fn may_hold_files(self) -> bool {
+        matches!(self, Self::MessageReceived | Self::MessageSubmitted | Self::MessageEchoed | Self::MessageEdited)
+    }
+
     /// A stable small number for storage: never renumber.
     pub fn code(self) -> u8 {
         self as u8

@@ -38,3 +38,22 @@ impl Login {
         }
     }
 }
+
+/// What XOAUTH2 says first.
+pub(super) fn xoauth2(user: &str, token: &str) -> String {
+    format!("user={user}\x01auth=Bearer {token}\x01\x01")
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_shown_as_providers_want_it() {
+        let shown = STANDARD.encode(xoauth2("help@example.com", "tok1"));
+        assert_eq!(shown, "dXNlcj1oZWxwQGV4YW1wbGUuY29tAWF1dGg9QmVhcmVyIHRvazEBAQ==");
+    }
+}

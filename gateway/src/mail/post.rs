@@ -1,13 +1,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::Response;
 
 use super::account::{Server, Tls};
-use super::login::{Login, Proof};
+use super::login::{Login, Proof, xoauth2};
 use super::reply::{Stage, fault, late, refused_login, unsupported};
 use crate::egress::TokenError;
 use crate::interaction::ReasonCode;
@@ -126,6 +128,20 @@ impl Post {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Fault> {
+        let mut connection = self.greet().await?;
+        match self.log_in(&mut connection).await {
+            // A token may have been taken back before its time: a new one is worth a try at once.
+            Err(fault) if matches!(self.login, Some(Login::Token(..))) && is_answer(&fault) => {
+                connection = self.greet().await?;
+                self.log_in(&mut connection).await?;
+            }
+            logged_in => logged_in?,
+        }
+        Ok(connection)
+    }
+
+    /// A connection that is protected, where it should be; nobody is logged in.
+    async fn greet(&self) -> Result<AsyncSmtpConnection, Fault> {
         let address = (self.server.host.trim_matches(['[', ']']), self.server.port);
         let from_the_start = (self.server.tls == Tls::Implicit).then(|| self.protection()).transpose()?;
         let connecting =
@@ -137,7 +153,6 @@ impl Post {
             }
             within(COMMAND_MAX, Stage::Hello, connection.starttls(self.protection()?, &self.hello)).await?;
         }
-        self.log_in(&mut connection).await?;
         Ok(connection)
     }
 
@@ -152,18 +167,31 @@ impl Post {
     async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Fault> {
         let (Some(login), Some(user)) = (&self.login, &self.server.user) else { return Ok(()) };
         let proof = login.proof().await.map_err(no_token)?;
-        let (secret, mechanisms): (_, &[Mechanism]) = match &proof {
-            Proof::Password(password) => (password, &[Mechanism::Plain, Mechanism::Login]),
-            Proof::Token(token) => (token, &[Mechanism::Xoauth2]),
+        let logged_in = match &proof {
+            Proof::Password(password) => {
+                let credentials = Credentials::new(user.clone(), password.expose().to_owned());
+                said(Stage::LogIn, connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials)).await.map(drop)
+            }
+            Proof::Token(token) => show_token(connection, &xoauth2(user, token.expose())).await,
         };
-        let credentials = Credentials::new(user.clone(), secret.expose().to_owned());
-        let logged_in = within(COMMAND_MAX, Stage::LogIn, connection.auth(mechanisms, &credentials)).await;
-        logged_in.map(drop).inspect_err(|fault| {
+        logged_in.inspect_err(|fault| {
             if fault.kind == FaultKind::Unauthorized {
                 login.refused(&proof);
             }
         })
     }
+}
+
+/// XOAUTH2. A refusal comes as a challenge first, which an empty line answers.
+async fn show_token(connection: &mut AsyncSmtpConnection, shown: &str) -> Result<(), Fault> {
+    if !connection.server_info().supports_auth_mechanism(Mechanism::Xoauth2) {
+        return Err(refused_login("the server takes no tokens (XOAUTH2)", None));
+    }
+    let answer = said(Stage::LogIn, connection.command(format!("AUTH XOAUTH2 {}\r\n", STANDARD.encode(shown)))).await?;
+    if answer.has_code(334) {
+        said(Stage::LogIn, connection.command("\r\n")).await?;
+    }
+    Ok(())
 }
 
 /// What a letter asks of the server.
@@ -218,6 +246,11 @@ async fn ask(connection: &mut AsyncSmtpConnection, recipients: &[String]) -> Res
         }
     }
     Ok(asked)
+}
+
+/// Whether the server itself said no.
+fn is_answer(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Unauthorized && fault.code.is_some()
 }
 
 /// What a server says or does to a connection that was silent for too long (RFC 5321 section 3.8).

@@ -6,7 +6,7 @@ use std::time::Duration;
 use imap::extensions::idle::stop_on_any;
 
 use super::account::{After, Fetching, Tls};
-use super::login::Proof;
+use super::login::{Proof, xoauth2};
 use super::stream::{Allowance, SILENCE_MAX, Scissors, Stream, connect};
 use crate::interaction::Time;
 
@@ -26,6 +26,7 @@ pub(super) struct Session {
     allowance: Allowance,
     idles: bool,
     moves: bool,
+    expunges: bool,
     pub(super) folder: Folder,
 }
 
@@ -145,9 +146,12 @@ pub(super) fn open(
     }
     .map_err(|(error, _)| refusal(error))?;
     let abilities = imap.capabilities()?;
-    let (idles, moves) = (abilities.has_str("IDLE"), abilities.has_str("MOVE"));
+    let [idles, moves, expunges] = ["IDLE", "MOVE", "UIDPLUS"].map(|name| abilities.has_str(name));
+    if abilities.has_str("CONDSTORE") && abilities.has_str("ENABLE") {
+        count_changes(&mut imap)?;
+    }
     let folder = select(&mut imap, fetching)?;
-    Ok(Session { imap, allowance, idles, moves, folder })
+    Ok(Session { imap, allowance, idles, moves, expunges, folder })
 }
 
 /// The first answer is the token; a refusal comes as a challenge, which an empty line answers.
@@ -161,10 +165,6 @@ impl imap::Authenticator for XOAuth2 {
     }
 }
 
-pub(super) fn xoauth2(user: &str, token: &str) -> String {
-    format!("user={user}\x01auth=Bearer {token}\x01\x01")
-}
-
 /// RFC 5530: a server may also refuse because it is not well itself.
 fn refusal(error: imap::Error) -> Broken {
     const PASSING: [&str; 5] = ["UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT", "temporar"];
@@ -174,6 +174,15 @@ fn refusal(error: imap::Error) -> Broken {
         }
         imap::Error::Validate(_) => Broken::Refused("user or password cannot be sent: it holds a line break"),
         _ => error.into(),
+    }
+}
+
+/// RFC 7162 section 3.1: most servers tell HIGHESTMODSEQ only to those who say that they know what it is.
+fn count_changes(imap: &mut imap::Session<Stream>) -> Answer<()> {
+    match imap.run_command_and_check_ok("ENABLE CONDSTORE") {
+        // Without it the folder is searched.
+        Ok(()) | Err(imap::Error::No(_) | imap::Error::Bad(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -258,7 +267,10 @@ impl Session {
             After::Move(folder) => {
                 self.imap.uid_copy(set(uids), folder)?;
                 drop(self.imap.uid_store(set(uids), "+FLAGS.SILENT (\\Deleted)")?);
-                drop(self.imap.uid_expunge(set(uids))?);
+                // EXPUNGE alone would take away what others marked: without UIDPLUS that is left to them.
+                if self.expunges {
+                    drop(self.imap.uid_expunge(set(uids))?);
+                }
             }
         }
         Ok(())

@@ -2,11 +2,9 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::{Entry, Media, MediaError, State, WriteError, key};
+use super::{Media, MediaError, State, WriteError, key};
 use crate::interaction::{Event, Message, Part};
-use crate::store::{Expect, Key, StoreError, Write};
-
-const PAGE: usize = 500;
+use crate::store::{Expect, StoreError, Write};
 
 /// What becomes of a file's entry when contacts are erased.
 pub struct Forgotten {
@@ -60,9 +58,9 @@ impl Media {
         if digests.is_empty() {
             return Ok(0);
         }
-        let used = self.used(digests).await?;
+        let used = self.used(|digest| digests.contains(digest)).await?;
         let mut removed = 0;
-        for sha256 in digests.difference(&used) {
+        for sha256 in digests.iter().filter(|digest| !used.contains(*digest)) {
             match tokio::fs::remove_file(self.files.path(sha256)).await {
                 Ok(()) => removed += 1,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -70,22 +68,5 @@ impl Media {
             }
         }
         Ok(removed)
-    }
-
-    /// Which of these files some entry is for.
-    async fn used(&self, digests: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
-        let (mut used, mut after) = (BTreeSet::new(), None);
-        loop {
-            let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
-            let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
-            used.extend(entries.filter_map(|entry| match entry.state {
-                State::Stored(stored) if digests.contains(&stored.sha256) => Some(stored.sha256),
-                _ => None,
-            }));
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => return Ok(used),
-            }
-        }
     }
 }

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +8,10 @@ use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
 
+/// Where files lie until they are whole.
+const INCOMING: &str = "incoming";
 /// Bytes that tell what a file is.
 const SNIFF_BYTES: usize = 512;
 
@@ -47,34 +49,27 @@ impl From<io::Error> for WriteError {
     }
 }
 
-/// The folder.
+/// The folder. While one configuration follows another, both work with it.
 pub(super) struct Files {
     directory: PathBuf,
-    count: AtomicU64,
 }
 
 impl Files {
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(directory.join("incoming"))?;
-        Ok(Self { directory: directory.to_owned(), count: AtomicU64::new(0) })
+        std::fs::create_dir_all(directory.join(INCOMING))?;
+        Ok(Self { directory: directory.to_owned() })
     }
 
     pub(super) fn path(&self, sha256: &str) -> PathBuf {
         self.directory.join(&sha256[..2]).join(sha256)
     }
 
-    /// Removes files that nobody refers to, unless they are younger than `age`: their entry may be on its way. Blocks.
+    /// Removes files that nobody refers to and what was never finished, unless they are younger than `age`: their entry, or
+    /// their rest, may be on its way. Blocks.
     pub(super) fn sweep(&self, is_used: impl Fn(&str) -> bool, age: Duration) -> io::Result<u64> {
-        let mut removed = 0;
+        let mut removed = sweep(&self.directory.join(INCOMING), |_| false, age)?;
         for folder in std::fs::read_dir(&self.directory)?.flatten().filter(|folder| folder.file_name().len() == 2) {
-            for file in std::fs::read_dir(folder.path())?.flatten() {
-                let name = file.file_name().to_string_lossy().into_owned();
-                let is_old = file.metadata()?.modified()?.elapsed().is_ok_and(|elapsed| elapsed > age);
-                if is_old && !is_used(&name) {
-                    std::fs::remove_file(file.path())?;
-                    removed += 1;
-                }
-            }
+            removed += sweep(&folder.path(), &is_used, age)?;
         }
         Ok(removed)
     }
@@ -87,10 +82,10 @@ impl Files {
         declared: Option<&str>,
         allowed: &[String],
     ) -> Result<Stored, WriteError> {
-        let aside = self.directory.join("incoming").join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
+        let aside = self.directory.join(INCOMING).join(Uuid::now_v7().to_string());
         let written = self.write_aside(&aside, body, bytes_max, declared, allowed).await;
         if written.is_err() {
-            // What is left behind is overwritten after the next start.
+            // What is left behind is swept.
             let _ = fs::remove_file(&aside).await;
         }
         written
@@ -121,11 +116,38 @@ impl Files {
         check_type(&content_type, allowed)?;
         file.sync_all().await?;
         let sha256 = hex::encode(digest.finish());
-        let place = self.path(&sha256);
-        fs::create_dir_all(place.parent().unwrap_or(&self.directory)).await?;
-        fs::rename(aside, &place).await?;
+        self.put_in_place(aside, &self.path(&sha256)).await?;
         Ok(Stored { sha256, bytes, content_type })
     }
+
+    /// A file survives a power cut only with its name, and so does a new folder.
+    async fn put_in_place(&self, aside: &Path, place: &Path) -> io::Result<()> {
+        let folder = place.parent().unwrap_or(&self.directory);
+        if !fs::try_exists(folder).await? {
+            fs::create_dir_all(folder).await?;
+            sync(&self.directory).await?;
+        }
+        fs::rename(aside, place).await?;
+        sync(folder).await
+    }
+}
+
+async fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder).await?.sync_all().await
+}
+
+fn sweep(folder: &Path, is_used: impl Fn(&str) -> bool, age: Duration) -> io::Result<u64> {
+    let mut removed = 0;
+    for file in std::fs::read_dir(folder)?.flatten() {
+        // One that has found its place meanwhile is not there any more.
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed > age));
+        if is_old && !is_used(&file.file_name().to_string_lossy()) {
+            std::fs::remove_file(file.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// The content decides; a declaration counts only where the content says nothing.
@@ -202,6 +224,42 @@ mod tests {
         let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"ab")), Err("cut")]);
         assert!(matches!(files.write(broken, 9, None, &any).await, Err(WriteError::Broken(_))));
         assert_eq!(std::fs::read_dir(directory.path().join("incoming")).unwrap().count(), 0);
+    }
+
+    /// As while one configuration follows another: both have the folder, and the first still has a file in hand.
+    #[tokio::test]
+    async fn two_who_share_the_folder_do_not_share_a_file() {
+        let (directory, first) = files();
+        let second = Files::open(directory.path()).unwrap();
+        let any = ["*/*".to_owned()];
+        let (chunks, arriving) = tokio::sync::mpsc::unbounded_channel::<Result<Bytes, String>>();
+        let arriving = Box::pin(futures_util::stream::unfold(arriving, async |mut arriving| {
+            arriving.recv().await.map(|chunk| (chunk, arriving))
+        }));
+        let slow = first.write(arriving, 99, None, &any);
+        tokio::pin!(slow);
+        chunks.send(Ok("the first ".into())).unwrap();
+        assert!(futures_util::poll!(slow.as_mut()).is_pending());
+        while std::fs::read_dir(directory.path().join("incoming")).unwrap().count() == 0 {
+            let _ = futures_util::poll!(slow.as_mut());
+            tokio::task::yield_now().await;
+        }
+        let quick = second.write(body(&[b"the second"]), 99, None, &any).await.unwrap();
+        chunks.send(Ok("half".into())).unwrap();
+        drop(chunks);
+        let slow = slow.await.unwrap();
+        assert_eq!(std::fs::read(first.path(&slow.sha256)).unwrap(), b"the first half");
+        assert_eq!(std::fs::read(first.path(&quick.sha256)).unwrap(), b"the second");
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_behind_is_swept() {
+        let (directory, files) = files();
+        let left = directory.path().join("incoming").join("left");
+        std::fs::write(&left, "half a file").unwrap();
+        assert_eq!(files.sweep(|_| true, Duration::from_secs(3600)).unwrap(), 0, "somebody may be writing it");
+        assert_eq!(files.sweep(|_| true, Duration::ZERO).unwrap(), 1);
+        assert!(!left.exists());
     }
 
     #[tokio::test]

@@ -23,12 +23,15 @@ pub use files::{Stored, WriteError};
 pub use links::Links;
 
 use crate::config;
-use crate::interaction::{Kind, MediaKind, Time};
+use crate::interaction::{MediaKind, Time};
 use crate::plugin::KeptFile;
 use crate::store::{Batch, Expect, Key, Record, Retention, Store, StoreError, Write};
 
 /// A file younger than this may belong to an entry that is just being written.
 const SWEEP_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Entries read at once.
+const PAGE: usize = 500;
 
 /// Name of the stream that holds work for the fetcher.
 pub const TARGET: &str = "media";
@@ -126,13 +129,16 @@ impl Media {
         self.write(id, &entry, Expect::Absent)
     }
 
-    /// A stored file, whole.
+    /// A stored file, whole: of `bytes_max` at most.
     ///
     /// # Errors
-    /// If it is not there, or cannot be read.
-    pub async fn read(&self, id: Uuid) -> Result<Vec<u8>, MediaError> {
+    /// If it is not there, is larger, or cannot be read.
+    pub async fn read(&self, id: Uuid, bytes_max: u64) -> Result<Vec<u8>, MediaError> {
         let entry = self.entry(id).await?.ok_or(MediaError::NotFound)?;
         let State::Stored(stored) = entry.state else { return Err(MediaError::NotFound) };
+        if stored.bytes > bytes_max {
+            return Err(WriteError::TooLarge(bytes_max).into());
+        }
         Ok(tokio::fs::read(self.path(&stored)).await.map_err(WriteError::from)?)
     }
 
@@ -230,31 +236,29 @@ impl Media {
     /// # Errors
     /// If the store or the folder cannot be read.
     pub async fn sweep(&self) -> anyhow::Result<u64> {
-        const PAGE: usize = 500;
-        let (mut used, mut after) = (HashSet::new(), None);
-        loop {
-            let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
-            let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
-            used.extend(entries.filter_map(|entry| match entry.state {
-                State::Stored(stored) => Some(stored.sha256),
-                _ => None,
-            }));
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => break,
-            }
-        }
+        let used = self.used(|_| true).await?;
         let files = self.files.clone();
         Ok(tokio::task::spawn_blocking(move || files.sweep(|name| used.contains(name), SWEEP_AGE)).await??)
     }
 
+    /// The digests of files that some entry is for, of those that are asked for.
+    async fn used(&self, is_asked: impl Fn(&str) -> bool) -> Result<HashSet<String>, StoreError> {
+        let (mut used, mut after) = (HashSet::new(), None);
+        loop {
+            let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(used) };
+            after = Some(last.clone());
+            let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
+            used.extend(entries.filter_map(|entry| match entry.state {
+                State::Stored(stored) if is_asked(&stored.sha256) => Some(stored.sha256),
+                _ => None,
+            }));
+        }
+    }
+
     /// An event's body with addresses of files that open for whoever holds it, for a while.
     pub fn render(&self, record: &Record) -> Bytes {
-        let may_hold = matches!(
-            record.kind,
-            Kind::MessageReceived | Kind::MessageSubmitted | Kind::MessageEchoed | Kind::MessageEdited
-        );
-        if may_hold { self.links.sign_all(&record.body, Time::now()) } else { record.body.clone() }
+        if record.kind.may_hold_files() { self.links.sign_all(&record.body, Time::now()) } else { record.body.clone() }
     }
 
     async fn settle(&self, id: Uuid, entry: &Entry, version: u64) -> Result<(), StoreError> {

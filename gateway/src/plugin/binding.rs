@@ -10,7 +10,7 @@ use url::Url;
 
 use super::manifest::Contract;
 use super::pace::Pace;
-use super::{Manifest, Plugins, Transport};
+use super::{Manifest, Plugins, Schemes, Transport};
 use crate::config::{Channel, Connector, Fields, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
 use crate::interaction::{Country, Time};
 
@@ -22,9 +22,11 @@ const MAIL_MEMORY: usize = 256 << 20;
 const MAIL_OUTPUT: usize = 96 << 20;
 const MAIL_CPU: Duration = Duration::from_secs(5);
 
-/// A connector takes many interactions in one call: a few requests for each kind of thing that it writes.
+/// A connector takes many interactions in one call: a few requests for each kind of thing that it writes, and files.
 const CONNECTOR_REQUESTS: u32 = 64;
 const CONNECTOR_CPU: Duration = Duration::from_secs(2);
+const CONNECTOR_MEMORY: usize = 128 << 20;
+const CONNECTOR_OUTPUT: usize = 40 << 20;
 /// Before a connector's name: its memory is apart from that of a channel with the same name.
 const CONNECTOR: &str = "connector:";
 /// Before a processor's name: its memory is apart from that of a channel with the same name.
@@ -38,6 +40,8 @@ pub struct Binding {
     pub medium: String,
     /// Whose plan telephone numbers without a country's code follow.
     pub country: Option<Country>,
+    /// Kinds of addresses of which the plugin may speak.
+    pub schemes: Schemes,
     /// JSON, defaults filled in.
     pub settings: String,
     /// `{public_url}/channels/{name}`, or the same of a connector.
@@ -103,6 +107,8 @@ impl Binding {
         let limits = Limits {
             http_requests: limits.http_requests.max(CONNECTOR_REQUESTS),
             cpu: limits.cpu.max(CONNECTOR_CPU),
+            memory: limits.memory.max(CONNECTOR_MEMORY),
+            output: limits.output.max(CONNECTOR_OUTPUT),
             ..limits.clone()
         };
         let url = format!("{}/connectors/{name}", public_url.as_str().trim_end_matches('/'));
@@ -118,6 +124,13 @@ impl Binding {
         self.channel.strip_prefix(CONNECTOR).unwrap_or(&self.channel)
     }
 
+    /// Waits until a request may leave: who begins a call earlier lets it wait with what it has in hand.
+    pub async fn opening(&self) {
+        if let Some(pace) = &self.pace {
+            pace.opening().await;
+        }
+    }
+
     fn of(
         channel: String,
         url: String,
@@ -131,6 +144,7 @@ impl Binding {
             channel,
             medium: manifest.medium(&settings).to_owned(),
             country: None,
+            schemes: Schemes::of(manifest),
             url,
             secrets: account.secrets.clone(),
             oauth: account.oauth.clone(),
@@ -152,6 +166,7 @@ impl Binding {
             channel: String::new(),
             medium: String::new(),
             country: None,
+            schemes: Schemes::default(),
             settings: "{}".to_owned(),
             url: String::new(),
             secrets: BTreeMap::new(),

@@ -42,8 +42,12 @@ pub struct Manifest {
     /// JSON Schema of the channel's settings.
     #[serde(default = "empty_schema")]
     pub settings: Value,
+    /// Of a channel: addresses that it speaks of and sends to.
     #[serde(default)]
     pub identity_schemes: Vec<String>,
+    /// Of a channel: addresses besides for which its provider vouches as a person's own. Nothing is sent there.
+    #[serde(default)]
+    pub alias_schemes: Vec<String>,
     #[serde(default)]
     pub capabilities: Capabilities,
     /// Of a connector: kinds of interactions that it wants, such as `message.received`.

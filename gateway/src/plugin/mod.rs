@@ -14,6 +14,7 @@ mod pace;
 mod passing;
 mod registry;
 mod rehearsal;
+mod schemes;
 mod services;
 mod state;
 
@@ -26,4 +27,5 @@ pub use manifest::{
     Capabilities, ChoicesCapability, Contract, Manifest, ManifestError, MediaCapability, Slot, Span, Transport, Window,
 };
 pub use registry::{Plugin, Plugins, Refused, Tools};
+pub use schemes::Schemes;
 pub use services::{KeptFile, KvEntry, KvError, NoServices, Services, Ticket};

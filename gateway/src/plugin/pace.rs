@@ -22,6 +22,12 @@ impl Pace {
         sleep_until(self.reserve(Instant::now())).await;
     }
 
+    /// Waits until somebody could have a turn; takes none.
+    pub(super) async fn opening(&self) {
+        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        sleep_until(next).await;
+    }
+
     fn reserve(&self, now: Instant) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = (*next).max(now);

@@ -215,6 +215,11 @@ impl Plugin {
         self.bytes
     }
 
+    /// Whether it may ask for files of messages: what it never calls is not among its imports.
+    pub fn reads_files(&self) -> bool {
+        self.imports.iter().any(|import| import.starts_with("omnigate:host/files"))
+    }
+
     /// Interfaces that it imports.
     pub fn imports(&self) -> &[String] {
         &self.imports

@@ -48,11 +48,11 @@ pub trait Services: Send + Sync + 'static {
     /// A sentence that says which limit was met.
     async fn keep_file(&self, name: Option<String>, content_type: &str, content: Vec<u8>) -> Result<KeptFile, String>;
 
-    /// A stored file, whole.
+    /// A stored file, whole: of `bytes_max` at most.
     ///
     /// # Errors
     /// A sentence that says why it cannot be had.
-    async fn read_file(&self, id: Uuid) -> Result<Vec<u8>, String>;
+    async fn read_file(&self, id: Uuid, bytes_max: u64) -> Result<Vec<u8>, String>;
 
     /// The token behind a slot of OAuth 2.
     ///
@@ -133,7 +133,7 @@ impl Services for NoServices {
         Err("no gateway runs".to_owned())
     }
 
-    async fn read_file(&self, _: Uuid) -> Result<Vec<u8>, String> {
+    async fn read_file(&self, _: Uuid, _: u64) -> Result<Vec<u8>, String> {
         Err("no gateway runs".to_owned())
     }
 }

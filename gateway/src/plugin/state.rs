@@ -19,6 +19,8 @@ const FAVOURS_MAX: u32 = 1_000;
 const UPLOADS_MAX: u32 = 20;
 /// Files that one call may keep or read.
 const FILES_MAX: u32 = 200;
+/// The part of a call's memory that one file may have: a guest holds it, copies it and may grow a buffer meanwhile.
+const FILE_SHARE: u64 = 4;
 
 /// What all calls share.
 pub(super) struct Shared {
@@ -36,7 +38,7 @@ pub(super) struct CallState {
     pub(super) kept: Vec<KeptFile>,
     /// Tokens of slots of OAuth 2 that were fetched for it.
     pub(super) tokens: BTreeMap<String, Secret>,
-    /// What it may read: files of the message that it sends, by their address there.
+    /// What it may read: files of the messages that it is about, by their address there.
     pub(super) readable: BTreeMap<String, Uuid>,
     pub(super) plugin: Arc<str>,
     pub(super) binding: Arc<Binding>,
@@ -93,6 +95,11 @@ impl CallState {
     /// Whether one more file may be kept or read.
     pub(super) fn may_touch_file(&mut self) -> bool {
         take_one(&mut self.files_left)
+    }
+
+    /// Of one file that it reads: beside it there must be room for what the guest makes of it.
+    pub(super) fn file_bytes_max(&self) -> u64 {
+        self.binding.limits.memory as u64 / FILE_SHARE
     }
 
     /// What is left of the call's wall time.

@@ -26,7 +26,7 @@ pub struct Eraser {
     pub(super) store: Arc<dyn Store>,
     pub(super) accept: Arc<Accept>,
     pub(super) media: Arc<Media>,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     scrub_bytes_max: u64,
     /// Something is to be done.
     asked: Notify,

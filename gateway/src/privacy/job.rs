@@ -60,6 +60,9 @@ pub struct Removed {
     pub plugin_values: u64,
     /// Remembered answers to sends.
     pub answers: u64,
+    /// Contacts that are not suggested any more to have one of the addresses.
+    #[serde(default)]
+    pub claims: u64,
     /// What he allowed, refused and preferred.
     pub consents: u64,
     /// What was noted for an address for a while: lists that wait for an answer, counts against loops, answers that processors owe.

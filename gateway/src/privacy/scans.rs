@@ -10,7 +10,7 @@ use super::records::Going;
 use super::{Eraser, Person};
 use crate::accept::{self, LOOPS};
 use crate::connectors::{CONTACTS_THERE, notes_of};
-use crate::customer::{Preferences, Subject};
+use crate::customer::{Contact, Member, Preferences, Subject};
 use crate::deliver::{DeadKind, DeadLetter};
 use crate::outbound::OpenList;
 use crate::store::{Batch, Entry, Key, Position, StoreError, Write};
@@ -27,6 +27,7 @@ impl Eraser {
         self.remove_answers(job).await?;
         self.remove_owed_replies(job, &needles).await?;
         self.remove_wishes(job).await?;
+        self.remove_claims(job).await?;
         self.remove_notes(job).await
     }
 
@@ -42,6 +43,27 @@ impl Eraser {
         }
         let count = writes.len() as u64;
         self.commit_step(job, Batch { writes, ..Batch::default() }, |removed| removed.consents += count).await
+    }
+
+    /// His addresses where somebody else is suggested to have them.
+    async fn remove_claims(&self, job: &mut Kept<Job>) -> Result<(), StoreError> {
+        let his = job.value.person.identities.clone();
+        let mut after = None;
+        loop {
+            let page = self.store.scan(&Contact::keys(), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let mut writes = Vec::new();
+            for (key, entry) in page {
+                writes.extend(Member::unclaimed(&entry, &his).map(|member| Write::over(key, Some(&entry), member)));
+            }
+            if writes.is_empty() {
+                continue;
+            }
+            let count = writes.len() as u64;
+            self.commit_step(job, Batch { writes, ..Batch::default() }, |removed| removed.claims += count).await?;
+            self.directory.forget();
+        }
     }
 
     /// Kept by channel and address.
@@ -114,7 +136,6 @@ impl Eraser {
                 removed.media += media;
             })
             .await?;
-            self.accept.recount_held();
         }
     }
 

@@ -1,21 +1,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Facts, Routes};
-use crate::interaction::{Event, Kind, RouteRef, Time};
-use crate::store::{
-    Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, NewEvent, Order, Partition, Position,
-    Progress, Record, Retention, Stats, Store, StoreError, Stream, Words, Write,
-};
+use crate::interaction::{Event, Kind, RouteRef};
+use crate::store::{Batch, Committed, Key, Layer, NewEvent, Retention, Store, StoreError, Write};
 
-/// A store whose events are given their routes on the way in; everything else is the store's own.
+/// A store whose events are given their routes on the way in.
 pub struct Routed {
     store: Arc<dyn Store>,
     routes: Routes,
@@ -163,7 +158,11 @@ impl Decision {
 }
 
 #[async_trait]
-impl Store for Routed {
+impl Layer for Routed {
+    fn inner(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// The writes of routes come last, so that the versions of the others are where they were.
     async fn commit(&self, mut batch: Batch) -> Result<Committed, StoreError> {
         let writes = batch.writes.len();
@@ -172,114 +171,5 @@ impl Store for Routed {
         let mut committed = self.store.commit(batch).await?;
         committed.versions.truncate(writes);
         Ok(committed)
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    fn partitions(&self) -> u16 {
-        self.store.partitions()
-    }
-
-    async fn read(
-        &self,
-        partition: Partition,
-        stream: &Stream,
-        after: Position,
-        limit: usize,
-    ) -> Result<(Vec<Arc<Record>>, Position), StoreError> {
-        self.store.read(partition, stream, after, limit).await
-    }
-
-    async fn read_lane(
-        &self,
-        partition: Partition,
-        stream: &Stream,
-        lane: Uuid,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.read_lane(partition, stream, lane, from, limit).await
-    }
-
-    async fn find(&self, id: Uuid) -> Result<Option<Arc<Record>>, StoreError> {
-        self.store.find(id).await
-    }
-
-    async fn find_duplicate(&self, key: &DedupeKey) -> Result<Option<Uuid>, StoreError> {
-        self.store.find_duplicate(key).await
-    }
-
-    async fn raw(&self, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.raw(id).await
-    }
-
-    async fn unattributed(&self, after: Position, limit: usize) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.unattributed(after, limit).await
-    }
-
-    async fn is_buried(&self, contact: Uuid) -> Result<bool, StoreError> {
-        self.store.is_buried(contact).await
-    }
-
-    async fn page(
-        &self,
-        filter: &Filter,
-        after: Option<Uuid>,
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.page(filter, after, order, limit).await
-    }
-
-    async fn search(
-        &self,
-        filter: &Filter,
-        words: &Words,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.search(filter, words, after, limit).await
-    }
-
-    fn watch(&self, partition: Partition, stream: &Stream) -> watch::Receiver<Position> {
-        self.store.watch(partition, stream)
-    }
-
-    async fn claim(&self, partition: Partition) -> Result<Option<Lease>, StoreError> {
-        self.store.claim(partition).await
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.renew(lease).await
-    }
-
-    async fn progress(&self, lease: &Lease, subscriber: &str) -> Result<Progress, StoreError> {
-        self.store.progress(lease, subscriber).await
-    }
-
-    async fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
-        self.store.get(key).await
-    }
-
-    async fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Entry)>, StoreError> {
-        self.store.scan(prefix, after, limit).await
-    }
-
-    async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {
-        self.store.trim(horizon, dedupe_before).await
-    }
-
-    async fn scrub(&self, bytes_max: u64) -> Result<bool, StoreError> {
-        self.store.scrub(bytes_max).await
-    }
-
-    async fn ready(&self, timeout: Duration) -> Result<(), StoreError> {
-        self.store.ready(timeout).await
-    }
-
-    async fn stats(&self) -> Result<Stats, StoreError> {
-        self.store.stats().await
     }
 }

@@ -58,6 +58,8 @@ pub(crate) async fn conform<P: Place>(place: impl Fn() -> P) {
         table::expired_entries_are_not_there,
         table::scans_are_ordered_and_exact,
         table::scans_are_continued,
+        table::large_values_are_scanned_in_portions,
+        table::usage_is_what_lies_under_a_prefix,
     );
     run!(place:
         progress::a_new_subscriber_begins_at_the_start,

@@ -6,8 +6,10 @@
 mod conformance;
 mod error;
 mod horizon;
+mod layer;
 mod log;
 mod progress;
+mod quota;
 pub mod sqlite;
 mod table;
 mod words;
@@ -21,9 +23,11 @@ use uuid::Uuid;
 
 pub use error::StoreError;
 pub use horizon::{Horizon, Retention};
+pub use layer::Layer;
 pub use log::{Appended, DedupeKey, Filter, NewEvent, Order, Partition, Position, Record, Stream};
 pub use progress::{Cursor, Lane, Lease, Progress, ProgressWrite};
-pub use table::{Entry, Expect, Key, Write};
+pub use quota::{Full, Quota, Reservation};
+pub use table::{Entry, Expect, Key, Usage, Write};
 pub use words::{NoWords, Word, Words};
 
 use crate::interaction::Time;
@@ -168,8 +172,12 @@ pub trait Store: Send + Sync + 'static {
     /// One entry.
     async fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError>;
 
-    /// Entries whose key begins with `prefix`, in order of key, after a key (exclusive).
+    /// Entries whose key begins with `prefix`, in order of key, after a key (exclusive). Fewer than `limit` may come although there
+    /// are more, since large values are read in portions: only an empty answer is the end.
     async fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Entry)>, StoreError>;
+
+    /// How much lies under `prefix`, without reading it.
+    async fn usage(&self, prefix: &str) -> Result<Usage, StoreError>;
 
     // ---- operations
 

@@ -28,6 +28,27 @@ pub struct Entry {
     pub version: u64,
 }
 
+/// Entries, and the bytes of their values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { entries: self.entries.saturating_add(other.entries), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    /// What is left without the other.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self { entries: self.entries.saturating_sub(other.entries), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+}
+
 /// What must be there for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {

@@ -29,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) access_key_id: Option<String>,
     pub(crate) topic_arn: Option<String>,
     pub(crate) configuration_set: Option<String>,
+    /// Where SNS is; by default in the region of the topic.
+    pub(crate) sns_base: Option<String>,
+    /// Where S3 is; by default in `region`.
+    pub(crate) s3_base: Option<String>,
 }
 
 /// How mail comes and goes.
@@ -100,6 +104,8 @@ impl Settings {
             access_key_id: None,
             topic_arn: None,
             configuration_set: None,
+            sns_base: None,
+            s3_base: None,
         }
     }
 }

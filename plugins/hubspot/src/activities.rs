@@ -7,18 +7,25 @@ use crate::event::{Address, Direction, Event, Message};
 use crate::text::{field, html, line};
 
 /// Kinds of objects, as they stand in addresses.
-pub(crate) const KINDS: [&str; 3] = ["communications", "emails", "notes"];
+pub(crate) const KINDS: [&str; 3] = ["communications", "emails", NOTES];
+pub(crate) const NOTES: &str = "notes";
+const ATTACHMENTS: &str = "hs_attachment_ids";
 
 pub(crate) fn kind(medium: &str) -> &'static str {
     match medium {
         "sms" | "whatsapp" => "communications",
         "email" => "emails",
-        _ => "notes",
+        _ => NOTES,
     }
 }
 
+/// HubSpot documents attachments of e-mails and notes, not of communications.
+pub(crate) fn has_attachments(kind: &str) -> bool {
+    kind != "communications"
+}
+
 /// A message.
-pub(crate) fn written(api: &Api, event: &Event, contact: &str) -> Properties {
+pub(crate) fn written(api: &Api, event: &Event, contact: &str, files: &[String]) -> Properties {
     let mut properties = body(api, event, Some(contact));
     properties.insert(api.key().to_owned(), event.id.as_str().into());
     properties.insert("hs_timestamp".into(), event.data.occurred_at.as_str().into());
@@ -31,7 +38,22 @@ pub(crate) fn written(api: &Api, event: &Event, contact: &str) -> Properties {
         "emails" => properties.extend(envelope(event)),
         _ => {}
     }
+    if !files.is_empty() && has_attachments(kind(event.medium())) {
+        properties.insert(ATTACHMENTS.into(), files.join(";").into());
+    }
     properties
+}
+
+/// The note with the files of a message whose own kind holds none.
+pub(crate) fn files_apart(api: &Api, event: &Event, files: &[String]) -> Properties {
+    let body = format!("Files of a message. {}", html(&way(event)));
+    let properties: [(&str, Value); 4] = [
+        (api.key(), event.id.as_str().into()),
+        ("hs_timestamp", event.data.occurred_at.as_str().into()),
+        ("hs_note_body", body.into()),
+        (ATTACHMENTS, files.join(";").into()),
+    ];
+    properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What a status, an edit or a deletion changes; `None` if HubSpot has no place for it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use omnigate_plugin::connector::{Context, Field};
 use omnigate_plugin::serde_json::{Map, from_slice};
-use omnigate_plugin::{Fault, Value, http, json};
+use omnigate_plugin::{Fault, Multipart, Value, http, json};
 use serde::Deserialize;
 
 use crate::settings::Settings;
@@ -172,6 +172,13 @@ impl Api {
         Ok(Batch { results: Vec::new(), errors: bound.errors })
     }
 
+    /// Tells the file's id.
+    pub(crate) fn upload(&self, form: Multipart) -> Result<String, Refused> {
+        let path = format!("/files/{}/files", self.settings.api_version);
+        let uploaded: Hit = self.call(form.into(http::post(format!("{}{path}", self.settings.api_base))))?;
+        Ok(uploaded.id)
+    }
+
     fn inputs<'a>(&self, records: impl Iterator<Item = (&'a str, &'a Properties)>) -> Value {
         let input = |(id, properties)| json!({ "idProperty": self.key(), "id": id, "objectWriteTraceId": id, "properties": properties });
         json!({ "inputs": records.map(input).collect::<Vec<Value>>() })
@@ -243,6 +250,11 @@ impl Refusal {
         let (_, rest) = self.message.split_once("Existing ID:")?;
         let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
         Some(digits).filter(|digits| !digits.is_empty())
+    }
+
+    /// What was uploaded is not to HubSpot's liking: its kind, or its size.
+    pub(crate) fn is_about_a_file(&self) -> bool {
+        matches!(self.status, 400 | 413 | 415)
     }
 
     pub(crate) fn is_conflict(&self) -> bool {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use omnigate_plugin::Fault;
-use omnigate_plugin::connector::{Item, Note, Person, Taken};
+use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
 use omnigate_plugin::serde_json::from_str;
+use omnigate_plugin::{Fault, FaultKind};
 
-use crate::activities::{KINDS, changed, kind, written};
+use crate::activities::{KINDS, NOTES, changed, files_apart, has_attachments, kind, written};
 use crate::api::{Api, Batch, Properties, Refusal, Refused};
 use crate::contacts::{Resolved, resolve};
 use crate::event::{Event, Task};
-use crate::tickets;
+use crate::{files, tickets};
 
 type Answer = Result<Taken, Fault>;
 /// What is written, by our ids.
@@ -28,9 +28,13 @@ struct Work<'a> {
     /// Of the contact in HubSpot.
     contact: Option<String>,
     ticket: Option<String>,
+    /// Ids of its files in HubSpot.
+    files: Vec<String>,
+    /// The note that holds them, where its own kind holds none.
+    files_note: Option<String>,
 }
 
-pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
+pub(crate) fn deliver(ctx: &Context, api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
     let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
     let mut all = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
@@ -39,7 +43,7 @@ pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
             Err(error) => answers[place] = Some(Err(error.into())),
         }
     }
-    work(api, &mut all)?;
+    work(ctx, api, &mut all)?;
     for one in all {
         let place = one.place;
         answers[place] = Some(one.end());
@@ -47,12 +51,14 @@ pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
     Ok(answers.into_iter().flatten().collect())
 }
 
-fn work(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
+fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     know_contacts(api, all)?;
+    upload_files(ctx, api, all)?;
     for kind in KINDS {
         write(api, kind, all)?;
         change(api, kind, all)?;
     }
+    write_file_notes(api, all)?;
     open_tickets(api, all)?;
     bind_contacts(api, all)?;
     bind_tickets(api, all)?;
@@ -65,11 +71,30 @@ impl<'a> Work<'a> {
         let ticket = item.known.conversation.as_ref().map(|note| note.id.clone());
         let is_nothing = event.task() == Task::Nothing || item.person.is_none();
         let answer = is_nothing.then(|| Ok(Taken::nothing()));
-        Self { place, event, item, answer, activity: None, contact: None, ticket }
+        let (files, files_note) = (Vec::new(), None);
+        Self { place, event, item, answer, activity: None, contact: None, ticket, files, files_note }
     }
 
     fn is_open(&self, task: Task) -> bool {
         self.answer.is_none() && self.event.task() == task
+    }
+
+    fn kind(&self) -> &'static str {
+        kind(self.event.medium())
+    }
+
+    /// Its files stand in a note beside it.
+    fn has_files_apart(&self) -> bool {
+        !self.files.is_empty() && !has_attachments(self.kind())
+    }
+
+    /// What stands for it among the records of a kind.
+    fn record(&self, kind: &str) -> Option<&String> {
+        match kind {
+            own if own == self.kind() => self.activity.as_ref(),
+            NOTES => self.files_note.as_ref(),
+            _ => None,
+        }
     }
 
     fn person(&self) -> &str {
@@ -117,14 +142,47 @@ fn take_contact(one: &mut Work<'_>, resolved: &Resolved) {
     }
 }
 
+// ---- files
+
+fn upload_files(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
+    for one in all.iter_mut().filter(|one| one.is_open(Task::Write)) {
+        match files::upload_all(ctx, api, &one.event) {
+            Ok(ids) => one.files = ids,
+            // Of the account: the others would meet it too.
+            Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::RateLimited) => return Err(fault),
+            Err(fault) => one.answer = Some(Err(fault)),
+        }
+    }
+    Ok(())
+}
+
+/// Notes for the files of what holds none itself, under the id of what they belong to.
+fn write_file_notes(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
+    let is_apart = |one: &Work<'_>| one.is_open(Task::Write) && one.has_files_apart();
+    let records: Vec<(String, Properties)> = all
+        .iter()
+        .filter(|one| is_apart(one))
+        .map(|one| (one.event.id.clone(), files_apart(api, &one.event, &one.files)))
+        .collect();
+    let written = write_all(&|some| api.upsert(NOTES, refer(some)), &records)?;
+    let ids = written.ids(api.key());
+    for one in all.iter_mut().filter(|one| is_apart(one)) {
+        match ids.get(&one.event.id) {
+            Some(id) => one.files_note = Some(id.clone()),
+            None => one.answer = Some(Err(why(&written, &one.event.id))),
+        }
+    }
+    Ok(())
+}
+
 // ---- timelines
 
 fn write(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
-    let of_kind = |one: &Work<'_>| one.is_open(Task::Write) && kind(one.event.medium()) == kind_;
+    let of_kind = |one: &Work<'_>| one.is_open(Task::Write) && one.kind() == kind_;
     let records: Vec<(String, Properties)> = all
         .iter()
         .filter(|one| of_kind(one))
-        .map(|one| (one.event.id.clone(), written(api, &one.event, one.person())))
+        .map(|one| (one.event.id.clone(), written(api, &one.event, one.person(), &one.files)))
         .collect();
     let written = write_all(&|some| api.upsert(kind_, refer(some)), &records)?;
     let ids = written.ids(api.key());
@@ -139,7 +197,7 @@ fn write(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
 
 /// What was never written is not changed.
 fn change(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
-    let of_kind = |one: &Work<'_>| one.is_open(Task::Change) && kind(one.event.medium()) == kind_;
+    let of_kind = |one: &Work<'_>| one.is_open(Task::Change) && one.kind() == kind_;
     let record = |one: &Work<'_>| Some((one.event.data.message_id.clone()?, changed(api, &one.event)?));
     let records: Vec<_> = all.iter().filter(|one| of_kind(one)).filter_map(record).collect();
     let done = write_all(&|some| api.update(kind_, refer(some)), &records)?;
@@ -228,7 +286,7 @@ fn bind_to_contacts(api: &Api, all: &[Work<'_>], which: impl Fn(&str) -> bool) -
     for kind_ in KINDS.into_iter().chain(["tickets"]) {
         let own = |one: &Work<'_>| match kind_ {
             "tickets" => one.ticket.clone().filter(|_| one.item.known.conversation.is_none()),
-            _ => one.activity.clone().filter(|_| kind(one.event.medium()) == kind_),
+            _ => one.record(kind_).cloned(),
         };
         let pairs =
             all.iter().filter(|one| one.is_open(Task::Write)).filter_map(|one| Some((own(one)?, one.contact.clone()?)));
@@ -240,8 +298,8 @@ fn bind_to_contacts(api: &Api, all: &[Work<'_>], which: impl Fn(&str) -> bool) -
 
 fn bind_tickets(api: &Api, all: &[Work<'_>]) -> Result<(), Fault> {
     for kind_ in KINDS {
-        let of_kind = all.iter().filter(|one| one.is_open(Task::Write) && kind(one.event.medium()) == kind_);
-        let pairs: Vec<_> = of_kind.filter_map(|one| Some((one.activity.clone()?, one.ticket.clone()?))).collect();
+        let open = all.iter().filter(|one| one.is_open(Task::Write));
+        let pairs: Vec<_> = open.filter_map(|one| Some((one.record(kind_)?.clone(), one.ticket.clone()?))).collect();
         // A ticket that somebody removed stays removed.
         bind(api, kind_, "tickets", &pairs)?;
     }

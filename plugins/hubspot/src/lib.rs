@@ -8,6 +8,7 @@ mod api;
 mod contacts;
 mod deliver;
 mod event;
+mod files;
 mod settings;
 mod text;
 mod tickets;
@@ -20,7 +21,7 @@ struct HubSpot;
 
 impl Connector for HubSpot {
     fn deliver(ctx: &Context, items: Vec<Item>) -> Result<Vec<Result<Taken, Fault>>, Fault> {
-        deliver::deliver(&api::Api::of(ctx)?, &items)
+        deliver::deliver(ctx, &api::Api::of(ctx)?, &items)
     }
 
     fn find(ctx: &Context, person: Person, known: Option<Note>) -> Result<Found, Fault> {

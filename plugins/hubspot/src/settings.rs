@@ -12,6 +12,11 @@ pub(crate) struct Settings {
     pub(crate) pipeline: Option<String>,
     pub(crate) stage: String,
     pub(crate) closed_stage: Option<String>,
+    /// Whether files of messages are uploaded.
+    pub(crate) files: bool,
+    pub(crate) files_folder: String,
+    /// Of one file, in bytes.
+    pub(crate) file_bytes_max: usize,
 }
 
 /// What to do with a telephone number that several contacts have.

@@ -72,11 +72,7 @@ pub trait Channel {
 macro_rules! channel {
     ($adapter:ty, $manifest:literal) => {
         const _: () = {
-            const MANIFEST: &[u8] = include_bytes!($manifest);
-
-            #[used]
-            #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "omnigate:manifest"))]
-            static SECTION: [u8; MANIFEST.len()] = *include_bytes!($manifest);
+            $crate::manifest!($manifest);
 
             struct Exported;
 

@@ -41,6 +41,14 @@ impl Context {
         serde_json::from_str(&self.settings)
             .map_err(|error| Fault::internal(format!("settings of another shape: {error}")))
     }
+
+    /// The id of a file of the gateway by its address in an interaction; `None` for an address elsewhere. The address changes
+    /// with time, the id stays.
+    pub fn file_id<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let public_url = self.url.strip_suffix(&self.connector)?.strip_suffix("/connectors/")?;
+        let id = url.strip_prefix(public_url)?.strip_prefix("/v1/media/")?;
+        id.split(['?', '#']).next()
+    }
 }
 
 impl Note {
@@ -79,11 +87,7 @@ impl Reply {
 macro_rules! connector {
     ($connector:ty, $manifest:literal) => {
         const _: () = {
-            const MANIFEST: &[u8] = include_bytes!($manifest);
-
-            #[used]
-            #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "omnigate:manifest"))]
-            static SECTION: [u8; MANIFEST.len()] = *include_bytes!($manifest);
+            $crate::manifest!($manifest);
 
             struct Exported;
 
@@ -119,4 +123,26 @@ macro_rules! connector {
     $crate::connector_bindings::export!(Exported with_types_in $crate::connector_bindings);
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_gateway_are_known_by_their_address() {
+        let ctx = Context {
+            connector: "crm".into(),
+            settings: "{}".into(),
+            read: Vec::new(),
+            write: Vec::new(),
+            url: "https://gw.example/base/connectors/crm".into(),
+            extra: None,
+        };
+        assert_eq!(ctx.file_id("https://gw.example/base/v1/media/17?expires=1&signature=2"), Some("17"));
+        assert_eq!(ctx.file_id("https://gw.example/base/v1/media/17"), Some("17"));
+        for other in ["https://gw.example/v1/media/17", "https://evil.example/v1/media/17", "17", ""] {
+            assert_eq!(ctx.file_id(other), None, "{other}");
+        }
+    }
 }

@@ -63,6 +63,7 @@ pub mod processor_bindings {
     });
 }
 
+pub mod certificates;
 mod channel;
 pub mod connector;
 mod content;
@@ -72,9 +73,11 @@ pub mod http;
 pub mod interaction;
 pub mod kv;
 mod log;
+mod manifest;
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "an allocator hands out raw memory")]
 mod memory;
+mod multipart;
 mod person;
 pub mod pieces;
 mod processor;
@@ -96,6 +99,7 @@ pub use bindings::omnigate::types::types::{
 };
 pub use channel::Channel;
 pub use log::{debug, error, info, warn};
+pub use multipart::{FormFile, Multipart};
 pub use person::is_same_number;
 pub use processor::Processor;
 /// Who wrote a message that passes a processor; [`Author`] is without the contact.

@@ -26,11 +26,7 @@ impl Change {
 macro_rules! processor {
     ($processor:ty, $manifest:literal) => {
         const _: () = {
-            const MANIFEST: &[u8] = include_bytes!($manifest);
-
-            #[used]
-            #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "omnigate:manifest"))]
-            static SECTION: [u8; MANIFEST.len()] = *include_bytes!($manifest);
+            $crate::manifest!($manifest);
 
             struct Exported;
 

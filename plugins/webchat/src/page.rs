@@ -5,7 +5,28 @@ use std::sync::LazyLock;
 use omnigate_plugin::prelude::*;
 
 const PAGE: &str = include_str!("../web/page.html");
-const WIDGET: &str = include_str!("../web/widget.js");
+
+/// One script out of many files, each with one job, in a scope of its own: what they declare is theirs, not the page's. In the
+/// order in which they use each other while they are read.
+const WIDGET: &str = concat!(
+    "(() => {\n'use strict';\n",
+    include_str!("../web/widget/begin.js"),
+    include_str!("../web/widget/words.js"),
+    include_str!("../web/widget/tools.js"),
+    include_str!("../web/widget/keep.js"),
+    include_str!("../web/widget/connection.js"),
+    include_str!("../web/widget/outbox.js"),
+    include_str!("../web/widget/uploads.js"),
+    include_str!("../web/widget/transcript.js"),
+    include_str!("../web/widget/parts.js"),
+    include_str!("../web/widget/style.js"),
+    include_str!("../web/widget/messages.js"),
+    include_str!("../web/widget/composer.js"),
+    include_str!("../web/widget/panel.js"),
+    include_str!("../web/widget/chat.js"),
+    include_str!("../web/widget/start.js"),
+    "})();\n",
+);
 
 /// The widget makes its own style sheet by script; the page has one of its own.
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' blob: data:; \

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use omnigate::channels::Quarantine;
 use omnigate::plugin::exchange::Request;
-use omnigate::store::Store;
 use omnigate::store::sqlite::SqliteStore;
+use omnigate::store::{Store, Usage};
 use serde_json::{Value, json};
 
 use super::{BOT, NOBODY, heard, id, start};
@@ -125,7 +125,7 @@ async fn a_kept_request_is_replayed_by_its_channel() {
     let mut letters = Vec::new();
     {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&stopped.directory().join("data")).unwrap());
-        let quarantine = Quarantine::new(store, 10);
+        let quarantine = Quarantine::new(store, Usage { entries: 10, bytes: 1 << 20 });
         for secret in [Telegram::SECRET, "another"] {
             let webhook = good.clone().with("x-telegram-bot-api-secret-token", secret);
             let request = Request {

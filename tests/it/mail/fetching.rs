@@ -24,7 +24,7 @@ async fn logged(client: &Client) -> BTreeMap<String, usize> {
 }
 
 /// Waits until so many different texts are there, none of them twice.
-async fn wait_for_texts(client: &Client, count: usize) -> BTreeMap<String, usize> {
+pub async fn wait_for_texts(client: &Client, count: usize) -> BTreeMap<String, usize> {
     let began = std::time::Instant::now();
     loop {
         let texts = logged(client).await;
@@ -37,7 +37,7 @@ async fn wait_for_texts(client: &Client, count: usize) -> BTreeMap<String, usize
     }
 }
 
-fn numbered(from: usize, to: usize) -> Vec<String> {
+pub fn numbered(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|number| mail(&format!("mail {number}"), &format!("ann{}@example.com", number % 7), "")).collect()
 }
 

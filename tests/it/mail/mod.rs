@@ -1,5 +1,6 @@
 //! Mailboxes: a real Dovecot and a real Postfix, each with a configuration and ports of its own.
 
+mod amazon;
 mod checking;
 #[path = "../../support/dovecot.rs"]
 mod dovecot;
@@ -8,7 +9,10 @@ mod flooding;
 mod loops;
 mod oauth;
 mod postfix;
+mod providers;
+mod quiet;
 mod sending;
+mod servers;
 mod silent;
 mod threads;
 

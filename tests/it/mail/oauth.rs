@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::dovecot::{Dovecot, USER, mail};
+use super::postfix::Postfix;
+use super::sending::{submit, wait_for_status};
 use super::{CHANNEL, wait_for_state, wait_until};
 use crate::support::{Call, ConfigBuilder, Gateway, Provider, ProviderAnswer};
 
@@ -14,12 +16,17 @@ fn answer(status: u16, body: &Value) -> ProviderAnswer {
 
 /// Gives a new refresh token with every token, takes only the newest one, and says which tokens are good.
 fn server() -> impl FnMut(&Call) -> ProviderAnswer + Send + 'static {
-    let given = AtomicUsize::new(0);
+    server_after(0)
+}
+
+/// The same once it gave so many, which it has all taken back.
+fn server_after(taken_back: usize) -> impl FnMut(&Call) -> ProviderAnswer + Send + 'static {
+    let given = AtomicUsize::new(taken_back);
     move |call| {
         let newest = given.load(Ordering::SeqCst);
         if call.path.starts_with("/introspect") {
             let shown = call.headers["authorization"].to_str().unwrap();
-            let active = shown == format!("Bearer access-{newest}");
+            let active = newest > taken_back && shown == format!("Bearer access-{newest}");
             return answer(if active { 200 } else { 401 }, &json!({ "active": active, "username": USER }));
         }
         let form = String::from_utf8(call.body.to_vec()).unwrap();
@@ -33,12 +40,15 @@ fn server() -> impl FnMut(&Call) -> ProviderAnswer + Send + 'static {
 }
 
 fn with_tokens(dovecot: &Dovecot, server: &Provider, refresh_token: &str) -> ConfigBuilder {
-    let oauth = json!({ "oauth2": {
+    let config = dovecot.channel(ConfigBuilder::new(), json!({ "from": "all" }));
+    config.set(&format!("channels.{CHANNEL}"), "secrets", secrets(server, refresh_token))
+}
+
+fn secrets(server: &Provider, refresh_token: &str) -> Value {
+    json!({ "oauth": { "oauth2": {
         "token_url": format!("http://{}/token", server.address()), "grant": "refresh_token",
         "client_id": "gateway", "client_secret": "hush", "refresh_token": refresh_token,
-    }});
-    let config = dovecot.channel(ConfigBuilder::new(), json!({ "from": "all" }));
-    config.set(&format!("channels.{CHANNEL}"), "secrets", json!({ "oauth": oauth }))
+    }}})
 }
 
 #[tokio::test]
@@ -76,4 +86,33 @@ async fn a_refused_token_shows_and_heals() {
     })
     .await;
     assert_eq!(away["state"], "degraded", "{away}");
+}
+
+#[tokio::test]
+async fn letters_go_out_with_tokens_that_the_gateway_renews() {
+    let tokens = Provider::start(server()).await;
+    let dovecot = Dovecot::with_tokens(tokens.address());
+    let mut postfix = Postfix::start(&dovecot);
+    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["300ms"; 40]);
+    let config = config.set(&format!("channels.{CHANNEL}"), "secrets", secrets(&tokens, "refresh-0"));
+    let gateway = Gateway::start(config).await;
+    let client = gateway.client();
+    let first = submit(&client, "ann@example.com", "with a token", json!({})).await;
+    wait_for_status(&client, &first, "sent").await;
+    assert!(postfix.wait_for_letters(1).await[0].contains("with ESMTPSA"), "it was logged in");
+    let shown = |calls: &[Call], token: &str| {
+        calls.iter().any(|call| {
+            call.path.starts_with("/introspect") && call.headers["authorization"] == format!("Bearer {token}")
+        })
+    };
+    assert!(shown(&tokens.calls(), "access-1"));
+    // The connection that is kept ends, and the token is taken back before its time.
+    tokens.behave(server_after(1));
+    postfix.stop();
+    postfix.resume();
+    let second = submit(&client, "ann@example.com", "with the next one", json!({})).await;
+    wait_for_status(&client, &second, "sent").await;
+    assert!(shown(&tokens.calls(), "access-2"));
+    wait_for_state(&client, "connected").await;
+    assert!(!gateway.log.text().contains("access-") && !gateway.log.text().contains("refresh-"));
 }

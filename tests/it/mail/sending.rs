@@ -5,7 +5,7 @@ use super::postfix::Postfix;
 use super::{CHANNEL, wait_for_state, wait_until};
 use crate::support::{Client, ConfigBuilder, Gateway};
 
-async fn submit(client: &Client, to: &str, text: &str, more: Value) -> String {
+pub async fn submit(client: &Client, to: &str, text: &str, more: Value) -> String {
     let mut body = json!({
         "channel": CHANNEL, "to": { "scheme": "email", "value": to }, "message": { "parts": [{ "type": "text", "text": text }] },
     });
@@ -14,7 +14,7 @@ async fn submit(client: &Client, to: &str, text: &str, more: Value) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn wait_for_status(client: &Client, id: &str, status: &str) -> Value {
+pub async fn wait_for_status(client: &Client, id: &str, status: &str) -> Value {
     let path = format!("/v1/messages/{id}");
     wait_until(&format!("status {status}"), client, &path, |message| message["status"] == status).await
 }

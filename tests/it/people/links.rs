@@ -78,6 +78,26 @@ async fn unlink_restores_what_was_also_after_later_messages() {
 
 /// What follows a link stays with its side when another is taken back, and all of it outlives a restart.
 #[tokio::test]
+async fn what_a_member_wanted_before_is_the_persons_will() {
+    let (gateway, backend) = start().await;
+    let client = gateway.client();
+    SMS.sms("SM1", "+4930901820", "one").send(&client).await.expect(200);
+    BOT.text(1, 501, "two").send(&client).await.expect(200);
+    let (one, two) = (contact_of(&backend, "one").await, contact_of(&backend, "two").await);
+    let put = async |path: String, body: Value| client.call("PUT", &path, Some(&body)).await.expect(200).json();
+    put(format!("/v1/contacts/{two}/consent"), json!({"category": "service", "granted": false})).await;
+    put(format!("/v1/contacts/{two}/preferences"), json!({"channels": ["bot"]})).await;
+    link(&client, &one, &two).await;
+
+    let consent = client.get(&format!("/v1/contacts/{one}/consent")).await.expect(200).json();
+    assert_eq!((&consent["current"][0]["granted"], &consent["contact_id"]), (&json!(false), &json!(one)), "{consent}");
+    let preferences = format!("/v1/contacts/{one}/preferences");
+    assert_eq!(client.get(&preferences).await.expect(200).json(), json!({"channels": ["bot"]}));
+    put(preferences.clone(), json!({"channels": []})).await;
+    assert_eq!(client.get(&preferences).await.expect(200).json(), json!({"channels": []}));
+}
+
+#[tokio::test]
 async fn links_of_three_come_apart_where_they_are_cut() {
     let (gateway, backend) = start().await;
     let client = gateway.client();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use omnigate::channels::Quarantine;
 use omnigate::plugin::exchange::Request;
 use omnigate::store::sqlite::SqliteStore;
-use omnigate::store::{Batch, Key, Store, Write};
+use omnigate::store::{Batch, Key, Store, Usage, Write};
 use serde_json::{Value, json};
 
 use super::{SMS, contact_of, contains, erase, erased, file, files_with, send_file, text_to};
@@ -196,7 +196,7 @@ async fn what_names_no_contact_is_searched_for_his_addresses() {
     let data = stopped.directory().join("data");
     {
         let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(SqliteStore::open(&data).unwrap());
-        let quarantine = Quarantine::new(store.clone(), 10);
+        let quarantine = Quarantine::new(store.clone(), Usage { entries: 10, bytes: 1 << 20 });
         for body in ["From=%2B15550100123&Body=ann-writes-this", "From=%2B15550100456&Body=bob-writes-this"] {
             quarantine.keep("sms", request(body), "it trapped".into()).await.unwrap();
         }

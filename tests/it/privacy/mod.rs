@@ -1,5 +1,6 @@
 //! What is kept of people, and how it goes.
 
+mod claimed;
 mod erasure;
 mod export;
 mod interrupted;

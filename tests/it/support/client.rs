@@ -70,6 +70,19 @@ impl Client {
         self.request(method, path, &self.headers(), body.to_owned().into()).await.unwrap()
     }
 
+    /// The oldest dead letter, once there is one.
+    pub async fn dead_letter(&self) -> Value {
+        within("a dead letter", async {
+            loop {
+                let mut page = self.get("/v1/dead-letters").await.expect(200).json();
+                if let Some(letter) = page["dead_letters"].get_mut(0) {
+                    return letter.take();
+                }
+            }
+        })
+        .await
+    }
+
     fn headers(&self) -> Vec<(String, String)> {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if !self.key.is_empty() {

@@ -89,7 +89,7 @@ impl Gateway {
     }
 
     /// Where configuration, data and plugins lie.
-    #[allow(dead_code)] // The tests of the sandbox exchange plugins there.
+    #[allow(dead_code, reason = "the tests of the sandbox exchange plugins there")]
     pub fn directory(&self) -> &Path {
         self.home.directory.path()
     }
@@ -120,6 +120,7 @@ impl Stopped {
     /// Starts it, and kills it before or after it is ready, as chance has it.
     pub async fn start_and_kill(self, after: Duration) -> Self {
         let mut process = self.home.spawn().0;
+        // No event is waited for: it is killed wherever it is then.
         tokio::time::sleep(after).await;
         process.kill().unwrap();
         process.wait().unwrap();

@@ -30,6 +30,10 @@ pub enum Mood {
     Limited(&'static str),
     /// Does everything, and cuts every third connection instead of answering.
     Forgetful,
+    /// Takes every file, and cuts every other connection instead of telling its id.
+    ForgetfulOfFiles,
+    /// 503 to whatever would be written on a timeline.
+    Unwritable,
 }
 
 #[derive(Clone, Debug)]
@@ -39,20 +43,36 @@ pub struct Object {
     pub properties: Map<String, Value>,
 }
 
+/// A file in the file manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    pub name: String,
+    pub folder: String,
+    pub access: String,
+    pub content: Vec<u8>,
+}
+
 struct Account {
     mood: Mood,
+    /// By id, beginning with [`FIRST_FILE`].
+    files: Vec<Upload>,
     /// In order of creation.
     objects: Vec<Object>,
     bound: BTreeSet<[String; 4]>,
     /// Ids of contacts that the search finds: what was just made is not among them.
     indexed: BTreeSet<String>,
     calls: u64,
+    lost_files: u64,
     recent: VecDeque<Instant>,
+    per_second: usize,
+    /// The most calls that it ever saw in one second.
+    busiest: usize,
     refused: u64,
 }
 
-/// Calls in one second, beyond which it refuses.
+/// Calls in one second, beyond which it refuses, unless a test says otherwise.
 const PER_SECOND: usize = 40;
+const FIRST_FILE: usize = 7001;
 const KEY: &str = "omnigate_id";
 const CONTACT: &[&str] =
     &[KEY, "email", "hs_additional_emails", "phone", "mobilephone", "firstname", "lastname", "owner", "vip"];
@@ -64,7 +84,7 @@ const COMMUNICATION: &[&str] = &[
     "hs_communication_logged_from",
     "omnigate_status",
 ];
-const NOTE: &[&str] = &[KEY, "hs_timestamp", "hs_note_body", "omnigate_status"];
+const NOTE: &[&str] = &[KEY, "hs_timestamp", "hs_note_body", "hs_attachment_ids", "omnigate_status"];
 const TICKET: &[&str] = &[KEY, "subject", "hs_pipeline", "hs_pipeline_stage"];
 
 impl HubSpot {
@@ -74,11 +94,15 @@ impl HubSpot {
     pub async fn start() -> Self {
         let account = Arc::new(Mutex::new(Account {
             mood: Mood::Fine,
+            files: Vec::new(),
             objects: Vec::new(),
             bound: BTreeSet::new(),
             indexed: BTreeSet::new(),
             calls: 0,
+            lost_files: 0,
             recent: VecDeque::new(),
+            per_second: PER_SECOND,
+            busiest: 0,
             refused: 0,
         }));
         let shared = account.clone();
@@ -94,6 +118,21 @@ impl HubSpot {
         self.account().mood = mood;
     }
 
+    /// Refuses calls beyond so many in one second.
+    pub fn limit(&self, per_second: usize) {
+        self.account().per_second = per_second;
+    }
+
+    /// The most calls that it saw in one second.
+    pub fn busiest(&self) -> usize {
+        self.account().busiest
+    }
+
+    /// How many of a kind there are.
+    pub fn count(&self, kind: &str) -> usize {
+        self.account().objects.iter().filter(|object| object.kind == kind).count()
+    }
+
     /// A contact that somebody typed in long ago.
     pub fn has_contact(&self, properties: Value) -> String {
         let mut account = self.account();
@@ -105,6 +144,18 @@ impl HubSpot {
     /// Everything of a kind, in order of creation.
     pub fn all(&self, kind: &str) -> Vec<Object> {
         self.account().objects.iter().filter(|object| object.kind == kind).cloned().collect()
+    }
+
+    /// The files that a note holds.
+    pub fn attached(&self, note: &Object) -> Vec<Upload> {
+        let ids = note.text("hs_attachment_ids").split(';').filter(|id| !id.is_empty());
+        let at = |id: &str| id.parse::<usize>().unwrap() - FIRST_FILE;
+        ids.map(|id| self.account().files[at(id)].clone()).collect()
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.account().files.len()
     }
 
     /// Whether two records are bound to each other.
@@ -173,11 +224,21 @@ impl Account {
                 self.refused += 1;
                 return error(429, "RATE_LIMITS", json!({"errorType": "RATE_LIMIT", "policyName": "SECONDLY"}));
             }
-            Mood::Fine | Mood::Forgetful => {}
+            Mood::Unwritable if call.path.contains("/batch/upsert") && !call.path.contains("/contacts/") => {
+                return ProviderAnswer::json(503, r#"{"status":"error","category":"UNAVAILABLE"}"#);
+            }
+            Mood::Fine | Mood::Forgetful | Mood::ForgetfulOfFiles | Mood::Unwritable => {}
         }
         let (status, body) = self.serve(call);
         let answer = ProviderAnswer::json(status, &body.to_string());
-        let close = mood == Mood::Forgetful && self.calls.is_multiple_of(3);
+        let close = match mood {
+            Mood::Forgetful => self.calls.is_multiple_of(3),
+            Mood::ForgetfulOfFiles if call.path.starts_with("/files/") => {
+                self.lost_files += 1;
+                self.lost_files % 2 == 1
+            }
+            _ => false,
+        };
         ProviderAnswer { close, ..answer }
     }
 
@@ -187,7 +248,8 @@ impl Account {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        self.recent.len() > PER_SECOND
+        self.busiest = self.busiest.max(self.recent.len());
+        self.recent.len() > self.per_second
     }
 
     fn serve(&mut self, call: &Call) -> (u16, Value) {
@@ -195,6 +257,7 @@ impl Account {
         let path = call.path.split('?').next().unwrap();
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (call.method.as_str(), &segments[..]) {
+            ("POST", ["files", "2026-03", "files"]) => self.upload(call),
             ("POST", ["crm", "objects", "2026-03", "contacts", "search"]) => self.search(&body),
             ("POST", ["crm", "objects", "2026-03", "contacts", "batch", "read"]) => self.read(&body),
             ("POST", ["crm", "objects", "2026-03", kind, "batch", "upsert"]) => self.upsert(kind, &body),
@@ -208,6 +271,29 @@ impl Account {
             }
             other => (404, json!({"category": "NOT_FOUND", "message": format!("{other:?}")})),
         }
+    }
+
+    /// A file with the same content in the same folder is not stored again, where the options say so.
+    fn upload(&mut self, call: &Call) -> (u16, Value) {
+        let fields = form(call);
+        let text =
+            |name: &str| String::from_utf8(fields.get(name).map(|(_, content)| content.clone()).unwrap()).unwrap();
+        let options: Value = serde_json::from_str(&text("options")).unwrap();
+        let (name, content) = fields["file"].clone();
+        let file = Upload {
+            name,
+            folder: text("folderPath"),
+            access: options["access"].as_str().unwrap().to_owned(),
+            content,
+        };
+        let is_same = |other: &Upload| (&other.folder, &other.content) == (&file.folder, &file.content);
+        let existing = self.files.iter().position(is_same);
+        let existing = existing.filter(|_| options["duplicateValidationStrategy"] == "RETURN_EXISTING");
+        let at = existing.unwrap_or_else(|| {
+            self.files.push(file);
+            self.files.len() - 1
+        });
+        (201, json!({"id": (FIRST_FILE + at).to_string()}))
     }
 
     fn find(&self, kind: &str, by: &str, value: &str) -> Option<usize> {
@@ -330,6 +416,26 @@ impl Account {
         }
         (if errors.is_empty() { 200 } else { 207 }, json!({"results": [], "errors": errors}))
     }
+}
+
+/// The parts of a form: name of the file and content, by the field's name.
+fn form(call: &Call) -> BTreeMap<String, (String, Vec<u8>)> {
+    let kind = call.headers["content-type"].to_str().unwrap();
+    let boundary = format!("--{}", kind.split_once("boundary=").unwrap().1);
+    let body = [b"\r\n", &call.body[..]].concat();
+    let ends = format!("\r\n{boundary}");
+    let places: Vec<usize> = memchr::memmem::find_iter(&body, &ends).collect();
+    let parts = places.windows(2).map(|pair| &body[pair[0] + ends.len() + 2..pair[1]]);
+    let quoted = |head: &str, name: &str| {
+        let rest = head.split_once(&format!("{name}=\""));
+        rest.map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
+    };
+    let field = |part: &[u8]| {
+        let end = memchr::memmem::find(part, b"\r\n\r\n").unwrap();
+        let (head, content) = (String::from_utf8(part[..end].to_vec()).unwrap(), part[end + 4..].to_vec());
+        (quoted(&head, " name").unwrap(), (quoted(&head, "filename").unwrap_or_default(), content))
+    };
+    parts.map(field).collect()
 }
 
 fn shown(object: &Object) -> Value {

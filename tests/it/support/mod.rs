@@ -27,7 +27,7 @@ pub use client::{Answer, Client, Failed};
 pub use config::{ConfigBuilder, KEY};
 pub use gateway::Gateway;
 #[allow(unused_imports, reason = "the tests of the sandbox need none")]
-pub use hubspot::{HubSpot, Mood, Object};
+pub use hubspot::{HubSpot, Mood, Object, Upload};
 pub use ledger::Ledger;
 pub use load::Load;
 pub use log::Log;

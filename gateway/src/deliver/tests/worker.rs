@@ -8,8 +8,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::support::{NAME, Place, Scripted, Seen, lane, retry};
-use crate::deliver::{DeadLetters, Deliveries, Outcome, RetryError, Status};
-use crate::store::{Partition, StoreError};
+use crate::deliver::worker::PUT_BACK_MAX;
+use crate::deliver::{ControlError, DeadLetters, Deliveries, Outcome, RetryError, Status};
+use crate::store::{Partition, Position, StoreError};
 
 /// From the bytes of an id and the number of an attempt: the same each time, and like chance.
 fn chance(seen: &Seen) -> u64 {
@@ -209,6 +210,28 @@ async fn held_deliveries_are_probed_each_minute_with_the_same_record() {
     target.until_seen_within(Duration::from_secs(200), |seen| seen.len() == 4).await;
     assert!(target.seen().iter().all(|seen| seen.id == ids[0]));
     assert!(started.elapsed() >= Duration::from_secs(179));
+}
+
+/// Nothing more can be put back then, but whoever can mend it is heard.
+#[tokio::test]
+async fn a_subscription_that_is_full_of_what_was_put_back_can_be_resumed() {
+    let gone = AtomicBool::new(true);
+    let target = Scripted::new(move |_| match gone.swap(false, Ordering::SeqCst) {
+        true => Outcome::Stop { why: "410".into() },
+        false => Outcome::Done,
+    });
+    let place = Place::new();
+    let ids = place.append([0]).await;
+    let running = place.start(&target).await;
+    running.until(|state| matches!(state.status, Status::Stopped { .. })).await;
+    let trimmed = (0..PUT_BACK_MAX).map(|_| (Uuid::now_v7(), Position(1)));
+    running.handle.put_back(trimmed.collect(), false, Vec::new()).await.unwrap();
+    let one_more = running.handle.replay(&ids);
+    let busy = tokio::time::timeout(Duration::from_secs(20), one_more).await.unwrap();
+    assert!(matches!(busy, Err(ControlError::Busy)));
+    tokio::time::timeout(Duration::from_secs(20), running.handle.resume()).await.unwrap().unwrap();
+    target.until_done(1).await;
+    running.kill().await;
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub(super) struct Signable<'a> {
 pub(super) fn sign(request: &Signable<'_>, scope: &Scope, secret: &str, now: Time) -> (String, String) {
     let time = compact(now);
     let day = &time[..8];
-    let (names, canonical) = canonical(request, &time);
+    let (names, canonical) = canonical(request, &path(request.url, scope), &time);
     let place = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{place}\n{}", sha256(canonical.as_bytes()));
     let steps = [day, &scope.region, &scope.service, "aws4_request"];
@@ -47,18 +47,29 @@ fn compact(now: Time) -> String {
     whole.chars().filter(|c| !matches!(c, '-' | ':')).collect()
 }
 
+/// Of all services S3 alone takes a path as it is: for the others it is encoded once more.
+fn path(url: &Url, scope: &Scope) -> String {
+    if scope.service == "s3" { url.path().to_owned() } else { utf8_percent_encode(url.path(), PATH).to_string() }
+}
+
 /// The names of the signed headers, and the request in one form.
-fn canonical(request: &Signable<'_>, time: &str) -> (String, String) {
-    let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let fields = [("content-type", content_type.map(str::trim)), ("host", Some(request.url.authority()))];
-    let fields = fields.into_iter().chain([("x-amz-date", Some(time))]);
-    let fields: Vec<(&str, &str)> = fields.filter_map(|(name, value)| Some((name, value?))).collect();
+fn canonical(request: &Signable<'_>, path: &str, time: &str) -> (String, String) {
+    let mut fields = signed_headers(request.headers);
+    fields.push(("host", request.url.authority()));
+    fields.push(("x-amz-date", time));
+    fields.sort_unstable();
     let names = fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
     let lines: String = fields.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let path = utf8_percent_encode(request.url.path(), PATH);
     let text =
         format!("{}\n{path}\n{}\n{lines}\n{names}\n{}", request.method, query(request.url), sha256(request.body));
     (names, text)
+}
+
+/// Of the headers that the request has already.
+fn signed_headers(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    let is_signed = |name: &str| name == header::CONTENT_TYPE.as_str() || name.starts_with("x-amz-");
+    let fields = headers.iter().filter(|(name, _)| is_signed(name.as_str()));
+    fields.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.trim()))).collect()
 }
 
 fn query(url: &Url) -> String {
@@ -110,5 +121,43 @@ mod tests {
         assert!(base.contains("SignedHeaders=content-type;host;x-amz-date"));
         assert_ne!(base, signed("application/json", b"{ }"));
         assert_ne!(base, signed("text/plain", b"{}"));
+    }
+
+    /// From the examples of S3: `GET Bucket Lifecycle` and `GET Bucket (List Objects)`.
+    #[test]
+    fn headers_of_amazons_own_are_signed_with_the_rest() {
+        for (query, signature) in [
+            ("lifecycle", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
+            ("max-keys=2&prefix=J", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+        ] {
+            let url = format!("https://examplebucket.s3.amazonaws.com/?{query}").parse().unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert("x-amz-content-sha256", sha256(b"").parse().unwrap());
+            let request = Signable { method: &Method::GET, url: &url, headers: &headers, body: b"" };
+            let scope = Scope {
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+                region: "us-east-1".into(),
+                service: "s3".into(),
+            };
+            let now = Time::from_ms(1_369_353_600_000);
+            let (_, authorization) = sign(&request, &scope, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", now);
+            assert_eq!(
+                authorization,
+                format!(
+                    "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+                     SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn s3_takes_a_path_as_it_is() {
+        let url = "https://example.amazonaws.com/mail/a%20b".parse().unwrap();
+        let path = |service: &str| {
+            let scope = Scope { access_key_id: String::new(), region: String::new(), service: service.to_owned() };
+            path(&url, &scope)
+        };
+        assert_eq!((path("s3").as_str(), path("ses").as_str()), ("/mail/a%20b", "/mail/a%2520b"));
     }
 }

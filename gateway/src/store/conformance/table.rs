@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 
 use super::{Place, append, commit, event, write};
 use crate::interaction::Time;
-use crate::store::{Batch, Cursor, Entry, Expect, Key, Partition, Position, ProgressWrite, Store, StoreError, Write};
+use crate::store::{
+    Batch, Cursor, Entry, Expect, Key, Partition, Position, ProgressWrite, Store, StoreError, Usage, Write,
+};
 
 fn key(name: &str) -> Key {
     Key(name.to_owned())
@@ -172,4 +174,35 @@ pub(super) async fn scans_are_continued(place: &impl Place) {
     assert_eq!(store.scan("a/", Some(&key("a/0")), 1).await.unwrap()[0].0, key("a/_"), "after a key that is not there");
     assert_eq!(store.scan("a/", Some(&key("%")), 100).await.unwrap(), all, "after a key before the prefix");
     assert_eq!(store.scan("a/", Some(&key("b")), 100).await.unwrap(), [], "after a key beyond the prefix");
+}
+
+/// As many as were asked for would take all memory: of large values fewer come, and nobody misses one.
+pub(super) async fn large_values_are_scanned_in_portions(place: &impl Place) {
+    const VALUE: usize = 3 << 20;
+    let store = place.open().await;
+    for n in 0..8 {
+        write(&store, Write::put(Key(format!("a/{n}")), vec![n; VALUE])).await.unwrap();
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let portion = store.scan("a/", after.as_ref(), 100).await.unwrap();
+        let Some((last, _)) = portion.last() else { break };
+        assert!(portion.len() <= 3, "{} values of 3 MiB at once", portion.len());
+        after = Some(last.clone());
+        found.extend(portion.into_iter().map(|(key, entry)| (key.0, entry.value[0], entry.value.len())));
+    }
+    assert_eq!(found, (0..8).map(|n| (format!("a/{n}"), n, VALUE)).collect::<Vec<_>>());
+}
+
+pub(super) async fn usage_is_what_lies_under_a_prefix(place: &impl Place) {
+    let store = place.open().await;
+    let past = Time::now().minus(Duration::from_secs(1));
+    let writes =
+        vec![put("a", "1"), put("a/b", "22"), put("a/c", ""), put("a/d", "4444").expiring(past), put("a0", "1")];
+    commit(&store, Vec::new(), writes).await.unwrap();
+    assert_eq!(store.usage("a/").await.unwrap(), Usage { entries: 2, bytes: 2 });
+    assert_eq!(store.usage("b/").await.unwrap(), Usage::default());
+    write(&store, put("a/b", "333")).await.unwrap();
+    write(&store, Write::delete(key("a/c"))).await.unwrap();
+    assert_eq!(store.usage("a/").await.unwrap(), Usage { entries: 1, bytes: 3 });
 }

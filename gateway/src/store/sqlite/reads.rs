@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::record::{COLUMNS, count, decode, integer, limit as sql_limit};
 use crate::interaction::Time;
-use crate::store::{DedupeKey, Entry, Key, Position, Record, Stream};
+use crate::store::{DedupeKey, Entry, Key, Position, Record, Stream, Usage};
 
 /// A long backlog of large bodies is read in portions.
 const PORTION_BYTES: usize = 8 << 20;
@@ -107,7 +107,7 @@ pub(super) fn entry(connection: &Connection, key: &Key, now: Time) -> rusqlite::
         .optional()
 }
 
-/// Entries with a prefix. The end of the prefix is seen when a key without it comes, so that no upper bound has to be
+/// Entries with a prefix, up to the size of a portion. The end of the prefix is seen when a key without it comes, so that no upper bound has to be
 /// made up.
 pub(super) fn scan(
     connection: &Connection,
@@ -123,17 +123,36 @@ pub(super) fn scan(
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![after.unwrap_or(prefix), now.ms()])?;
-    let mut entries = Vec::new();
+    let (mut entries, mut bytes) = (Vec::new(), 0);
     while entries.len() < limit
+        && bytes < PORTION_BYTES
         && let Some(row) = rows.next()?
     {
         let key: String = row.get(0)?;
         if !key.starts_with(prefix) {
             break;
         }
-        entries.push((Key(key), decode_entry(row, 1)?));
+        let entry = decode_entry(row, 1)?;
+        bytes += entry.value.len();
+        entries.push((Key(key), entry));
     }
     Ok(entries)
+}
+
+/// Entries and bytes under a prefix; of a value its length alone is read.
+pub(super) fn usage(connection: &Connection, prefix: &str, now: Time) -> rusqlite::Result<Usage> {
+    let mut statement = connection.prepare_cached(
+        "SELECT key, length(value) FROM entry WHERE key >= ?1 AND (expires IS NULL OR expires > ?2) ORDER BY key",
+    )?;
+    let mut rows = statement.query(params![prefix, now.ms()])?;
+    let mut usage = Usage::default();
+    while let Some(row) = rows.next()? {
+        if !row.get_ref(0)?.as_str()?.starts_with(prefix) {
+            break;
+        }
+        usage = usage.and(Usage { entries: 1, bytes: count(row, 1)? });
+    }
+    Ok(usage)
 }
 
 fn decode_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<Entry> {

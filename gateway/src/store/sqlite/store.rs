@@ -10,7 +10,7 @@ use super::{PARTITION, SqliteStore, commit, fenced, files, known, page, progress
 use crate::interaction::Time;
 use crate::store::{
     Batch, Committed, DedupeKey, Durability, Entry, Filter, Horizon, Key, Lease, Order, Partition, Position, Progress,
-    Record, Stats, Store, StoreError, Stream, Words,
+    Record, Stats, Store, StoreError, Stream, Usage, Words,
 };
 
 #[async_trait]
@@ -136,6 +136,11 @@ impl Store for SqliteStore {
     async fn scan(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Entry)>, StoreError> {
         let (prefix, after) = (prefix.to_owned(), after.cloned());
         self.quick.ask(move |connection| reads::scan(connection, &prefix, after.as_ref(), limit, Time::now())).await
+    }
+
+    async fn usage(&self, prefix: &str) -> Result<Usage, StoreError> {
+        let prefix = prefix.to_owned();
+        self.slow.ask(move |connection| reads::usage(connection, &prefix, Time::now())).await
     }
 
     async fn trim(&self, horizon: &Horizon, dedupe_before: Time) -> Result<u64, StoreError> {

@@ -3,8 +3,10 @@
 mod form;
 mod mailgun;
 mod postmark;
+mod s3;
 mod sendgrid;
 mod ses;
+mod sns;
 
 use omnigate_plugin::prelude::*;
 use omnigate_plugin::{decode_base64, serde_json, socket};

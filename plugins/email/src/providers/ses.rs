@@ -4,51 +4,19 @@
 use omnigate_plugin::prelude::*;
 use omnigate_plugin::{decode_base64, serde_json};
 
-use super::{API_KEY, TAG_ID, TAG_TO};
+use super::sns::{self, Taken};
+use super::{API_KEY, TAG_ID, TAG_TO, s3};
 use crate::bounce::{Fate, Kind};
 use crate::compose::Draft;
 use crate::read::Mail;
 use crate::settings::Settings;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Envelope {
-    #[serde(rename = "Type")]
-    kind: String,
-    topic_arn: String,
-    message: String,
-    #[serde(rename = "SubscribeURL")]
-    subscribe_url: Option<String>,
-}
-
-/// SNS takes a password in the address of its subscriber; besides, the topic must be ours.
 pub(super) fn handle(settings: &Settings, request: &Request) -> Result<Outcome, Fault> {
-    super::check_password(request)?;
-    let envelope: Envelope = request.json()?;
-    if settings.topic_arn.as_ref().is_some_and(|topic| *topic != envelope.topic_arn) {
-        return Err(Fault::unauthorized("the notification is of another topic than settings.topic_arn"));
+    match sns::taken(settings, request)? {
+        Taken::Confirmed => Ok(Outcome::events(Vec::new())),
+        Taken::Notification(message) => notification(settings, request, &message),
+        Taken::Other => Ok(super::unsupported(request, "a notification of another kind")),
     }
-    match envelope.kind.as_str() {
-        "SubscriptionConfirmation" => confirm(&envelope),
-        "Notification" => notification(settings, request, &envelope.message),
-        _ => Ok(super::unsupported(request, "a notification of another kind")),
-    }
-}
-
-/// Only at Amazon: the address comes from outside.
-fn confirm(envelope: &Envelope) -> Result<Outcome, Fault> {
-    let url = envelope.subscribe_url.as_deref().unwrap_or_default();
-    let host = url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let is_amazon =
-        host.starts_with("sns.") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
-    if !is_amazon {
-        return Err(Fault::invalid("SubscribeURL must be an address of SNS"));
-    }
-    let response = http::get(url).send()?;
-    if !response.is_success() {
-        return Err(Fault::unavailable("SNS does not confirm the subscription").with_code(response.status));
-    }
-    Ok(Outcome::events(Vec::new()))
 }
 
 #[derive(Deserialize)]
@@ -70,6 +38,15 @@ struct Notification {
 #[serde(default)]
 struct Receiving {
     recipients: Vec<String>,
+    action: Action,
+}
+
+/// What a receipt rule did with a mail.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Action {
+    bucket_name: String,
+    object_key: String,
 }
 
 #[derive(Deserialize)]
@@ -122,10 +99,22 @@ fn notification(settings: &Settings, request: &Request, message: &str) -> Result
     if notification.notification_type != "Received" {
         return Ok(Outcome::events(events(&notification)));
     }
-    let Some(content) = &notification.content else {
-        return Ok(super::unsupported(request, "a mail that lies in S3: let the receipt rule send it by SNS"));
+    let action = &notification.receipt.action;
+    let raw = match &notification.content {
+        Some(content) => raw(content),
+        None if action.object_key.is_empty() => {
+            return Ok(super::unsupported(request, "a notification without a mail"));
+        }
+        None => match s3::fetch(settings, &action.bucket_name, &action.object_key)? {
+            Some(raw) => raw,
+            None => {
+                return Ok(super::unsupported(
+                    request,
+                    "a mail in S3 that is larger than plugins.limits.http_response",
+                ));
+            }
+        },
     };
-    let raw = raw(content);
     let id = notification.mail.as_ref().map_or("ses", |mail| mail.message_id.as_str());
     super::received(settings, &Mail::read(&raw), id, Some(&raw), &notification.receipt.recipients)
 }
@@ -192,9 +181,7 @@ pub(super) fn send(settings: &Settings, draft: &Draft) -> Result<Vec<String>, Fa
         #[serde(rename = "MessageId")]
         id: String,
     }
-    let region = settings.region.as_deref().ok_or_else(|| Fault::internal("settings.region is not set"))?;
-    let key_id =
-        settings.access_key_id.as_deref().ok_or_else(|| Fault::internal("settings.access_key_id is not set"))?;
+    let (region, key_id) = account(settings)?;
     let request = http::post(format!("{}/v2/email/outbound-emails", settings.base()?));
     let request = request.json(&body(draft)?).aws(key_id, API_KEY, region, "ses");
     let response = request.send()?;
@@ -206,6 +193,13 @@ pub(super) fn send(settings: &Settings, draft: &Draft) -> Result<Vec<String>, Fa
     let taken: Taken = response.json()?;
     // SES writes a Message-ID of its own, which differs in one region.
     Ok([format!("{}@{region}.amazonses.com", taken.id), format!("{}@email.amazonses.com", taken.id)].to_vec())
+}
+
+/// The region, and who signs requests there.
+pub(super) fn account(settings: &Settings) -> Result<(&str, &str), Fault> {
+    let unset = |name: &str| Fault::internal(format!("settings.{name} is not set"));
+    let region = settings.region.as_deref().ok_or_else(|| unset("region"))?;
+    Ok((region, settings.access_key_id.as_deref().ok_or_else(|| unset("access_key_id"))?))
 }
 
 fn fault(response: &http::Response, code: Option<String>) -> Fault {

@@ -78,6 +78,18 @@ fn answer(name: &str, number: usize) -> Result<Made, Fault> {
             sender: Identity::new("tel", "not a number"),
             ..inbound("1", plain("x"))
         })]),
+        "stranger" => happened(vec![Event::Message(Inbound { sender: stranger(), ..inbound("1", plain("x")) })]),
+        "another" => {
+            happened(vec![Event::Message(Inbound { recipients: vec![stranger()], ..inbound("1", plain("x")) })])
+        }
+        "known-to-all" => {
+            happened(vec![Event::Message(Inbound { aliases: vec![stranger()], ..inbound("1", plain("x")) })])
+        }
+        "vouched-for" => happened(vec![Event::Message(Inbound {
+            aliases: vec![Identity::new("tel", "+15550100123")],
+            claims: vec![stranger()],
+            ..inbound("1", plain("x"))
+        })]),
         "latitude" => part(place(91.0)),
         "nowhere" => part(place(f64::NAN)),
         "never" => happened(vec![Event::Message(Inbound { at: Some(f64::NAN), ..inbound("1", plain("x")) })]),
@@ -91,6 +103,11 @@ fn answer(name: &str, number: usize) -> Result<Made, Fault> {
 
 fn inbound(id: &str, parts: Vec<Part>) -> Inbound {
     Inbound::of(id, Identity::new("visitor", "ann"), Content::of(parts))
+}
+
+/// Of a scheme that the manifest does not name.
+fn stranger() -> Identity {
+    Identity::new("email", "ann@example.com")
 }
 
 fn message(id: &str, parts: Vec<Part>) -> Event {

@@ -1,11 +1,11 @@
 //! The exports of a component, looked up once.
 
-use wasmtime::component::InstancePre;
+use wasmtime::component::{ComponentExportIndex, InstancePre, TypedFunc};
 use wasmtime::{Result, Store};
 
 use super::connector::ConnectorCalls;
 use super::processor::ProcessorCalls;
-use super::{channel, crm, inward, letter, mail, media, outward, session, signals, types};
+use super::{adapter, channel, crm, inward, letter, mail, media, outward, session, signals, types};
 use crate::interaction::{Identity, ReasonCode};
 use crate::plugin::Contract;
 use crate::plugin::connecting::{Answers, Found, Item, Note, Person, Report};
@@ -20,6 +20,7 @@ use crate::plugin::state::CallState;
 pub(in crate::plugin) struct Calls {
     any: InstancePre<CallState>,
     channel: Option<channel::ChannelPre<CallState>>,
+    handle_request: Option<ComponentExportIndex>,
     connector: Option<ConnectorCalls>,
     processor: Option<ProcessorCalls>,
     media: Option<media::WithMediaPre<CallState>>,
@@ -27,6 +28,12 @@ pub(in crate::plugin) struct Calls {
     session: Option<session::WithSessionPre<CallState>>,
     mail: Option<mail::WithMailPre<CallState>>,
 }
+
+const ADAPTER: &str = "omnigate:channel/adapter@1.0.0";
+
+/// By itself, since to look up any other function with it costs every webhook a comparison of that one's types.
+type HandleRequest<'a> =
+    TypedFunc<(&'a types::Context, &'a adapter::Request), (std::result::Result<adapter::Outcome, types::Fault>,)>;
 
 pub(super) type Answer<T> = Result<std::result::Result<T, Failure>>;
 
@@ -38,8 +45,10 @@ impl Calls {
             Contract::Connector => connector = Some(ConnectorCalls::of(pre.clone())?),
             Contract::Processor => processor = Some(ProcessorCalls::of(pre.clone())?),
         };
+        let handle_request = channel.as_ref().and_then(|_| exported(&pre, ADAPTER, "handle-request"));
         Ok(Self {
             channel,
+            handle_request,
             connector,
             media: media::WithMediaPre::new(pre.clone()).ok(),
             signals: signals::WithSignalsPre::new(pre.clone()).ok(),
@@ -74,14 +83,15 @@ impl Calls {
         store: &mut Store<CallState>,
         request: Request,
     ) -> Answer<Outcome> {
-        let Some(pre) = &self.channel else { return Ok(Err(lacks("adapter"))) };
-        let instance = pre.instantiate_async(&mut *store).await?;
+        let Some(index) = &self.handle_request else { return Ok(Err(lacks("adapter"))) };
+        let instance = self.any.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
-        let adapter = instance.omnigate_channel_adapter();
-        let answer = adapter.call_handle_request(&mut *store, &context, &outward::request(request)).await?;
+        let binding = store.data().binding.clone();
+        let request = outward::request(request);
+        let function: HandleRequest<'_> = instance.get_typed_func(&mut *store, index)?;
+        let (answer,) = function.call_async(&mut *store, (&context, &request)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |outcome| inward::outcome(outcome, country).map(|outcome| Outcome { files, ..outcome })))
+        Ok(checked(answer, |outcome| inward::outcome(outcome, &binding).map(|outcome| Outcome { files, ..outcome })))
     }
 
     pub(in crate::plugin) async fn send(
@@ -141,11 +151,11 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let session = instance.omnigate_channel_session();
         let answer = session.call_open(&mut *store, &context, &outward::opening(opening)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, &binding).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn frame(
@@ -157,23 +167,23 @@ impl Calls {
         let Some(pre) = &self.session else { return Ok(Err(lacks("session"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let session = instance.omnigate_channel_session();
         let answer = session.call_frame(&mut *store, &context, &outward::state(state), frame).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
-        Ok(checked(answer, |step| inward::step(step, country).map(|step| Step { files, ..step })))
+        Ok(checked(answer, |step| inward::step(step, &binding).map(|step| Step { files, ..step })))
     }
 
     pub(in crate::plugin) async fn receive(&self, store: &mut Store<CallState>, mail: Arrived) -> Answer<Received> {
         let Some(pre) = &self.mail else { return Ok(Err(lacks("mail"))) };
         let instance = pre.instantiate_async(&mut *store).await?;
         let context = outward::context(&store.data().binding, 1);
-        let country = store.data().binding.country;
+        let binding = store.data().binding.clone();
         let answer =
             instance.omnigate_channel_mail().call_receive(&mut *store, &context, &outward::arrived(mail)).await?;
         let files = std::mem::take(&mut store.data_mut().kept);
         Ok(checked(answer, |events| {
-            inward::happenings(events, country).map(|happenings| Received { happenings, files })
+            inward::happenings(events, &binding).map(|happenings| Received { happenings, files })
         }))
     }
 
@@ -227,6 +237,11 @@ impl Calls {
             None => Ok(Err(is_no_connector())),
         }
     }
+}
+
+fn exported(pre: &InstancePre<CallState>, interface: &str, function: &str) -> Option<ComponentExportIndex> {
+    let interface = pre.component().get_export_index(None, interface)?;
+    pre.component().get_export_index(Some(&interface), function)
 }
 
 pub(super) fn checked<G, T>(

@@ -8,7 +8,9 @@ use wasmtime::component::HasSelf;
 use super::{Linker, channel, host, inward, types};
 use crate::egress;
 use crate::interaction::Time;
-use crate::plugin::host::{http as http_host, log as log_host, secrets as secrets_host};
+use crate::plugin::host::{
+    certificates as certificates_host, http as http_host, log as log_host, secrets as secrets_host,
+};
 use crate::plugin::services::KvError;
 use crate::plugin::state::CallState;
 
@@ -117,6 +119,29 @@ impl host::secrets::Host for CallState {
     }
 }
 
+impl From<host::certificates::Algorithm> for certificates_host::Algorithm {
+    fn from(algorithm: host::certificates::Algorithm) -> Self {
+        use host::certificates::Algorithm;
+        match algorithm {
+            Algorithm::RsaSha1 => Self::RsaSha1,
+            Algorithm::RsaSha256 => Self::RsaSha256,
+        }
+    }
+}
+
+impl host::certificates::Host for CallState {
+    fn verify(
+        &mut self,
+        certificate: Vec<u8>,
+        algorithm: host::certificates::Algorithm,
+        data: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> Result<bool, String> {
+        self.charge(data.len());
+        certificates_host::verify(self, &certificate, algorithm.into(), &data, &signature)
+    }
+}
+
 impl host::http::Host for CallState {
     async fn send(&mut self, request: host::http::Request) -> Result<host::http::Response, host::http::HttpError> {
         self.charge(request.body.as_ref().map_or(0, Vec::len));
@@ -217,7 +242,7 @@ impl host::socket::Host for CallState {
     }
 
     async fn history(&mut self, person: types::Identity, after: Option<String>, limit: u32) -> Vec<String> {
-        let Ok(person) = inward::identity(person, self.binding.country) else { return Vec::new() };
+        let Ok(person) = inward::identity(person, &self.binding) else { return Vec::new() };
         if !self.may_ask() {
             return Vec::new();
         }
@@ -256,8 +281,8 @@ impl host::files::Host for CallState {
         if !self.may_touch_file() {
             return Err("too many files in one call".to_owned());
         }
-        let id = *self.readable.get(&id).ok_or("it is no file of the message that is sent")?;
-        let content = self.shared.services.read_file(id).await?;
+        let id = *self.readable.get(&id).ok_or("it is no file of what this call is about")?;
+        let content = self.shared.services.read_file(id, self.file_bytes_max()).await?;
         self.charge(content.len());
         Ok(content)
     }

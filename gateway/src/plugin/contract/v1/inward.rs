@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use super::content::{check_json_total, content, few, json, object, short, some_line};
 use super::{adapter, events, host, session, types};
-use crate::interaction::{Country, Identity, Reason, ReasonCode, Status, Time};
+use crate::interaction::{Identity, Reason, ReasonCode, Status, Time};
 use crate::plugin::exchange::{
     Fault, FaultKind, Happening, Inbound, Outcome, Receipt, Reply, SessionState, StatusReport, Step,
 };
 use crate::plugin::host::aws::Scope;
 use crate::plugin::host::http::{Credential, GuestRequest};
+use crate::plugin::{Binding, Schemes};
 
 /// The rule that an answer breaks.
 pub(super) type Broken = String;
@@ -30,8 +31,8 @@ const FRAMES_MAX: usize = 1_000;
 /// Kept for as long as the socket is open.
 const MEMORY_MAX: usize = 64 << 10;
 
-pub(super) fn outcome(outcome: adapter::Outcome, country: Option<Country>) -> Result<Outcome, Broken> {
-    let happenings = happenings(outcome.events, country)?;
+pub(super) fn outcome(outcome: adapter::Outcome, binding: &Binding) -> Result<Outcome, Broken> {
+    let happenings = happenings(outcome.events, binding)?;
     Ok(Outcome { reply: reply(outcome.reply)?, happenings, files: Vec::new() })
 }
 
@@ -49,7 +50,7 @@ fn pairs(headers: Vec<types::Header>) -> Vec<(String, String)> {
 
 pub(super) fn step(
     step: session::exports::omnigate::channel::session::Step,
-    country: Option<Country>,
+    binding: &Binding,
 ) -> Result<Step, Broken> {
     few(step.frames.len(), FRAMES_MAX, "frames of one step")?;
     let state = SessionState {
@@ -57,7 +58,7 @@ pub(super) fn step(
         memory: short(step.state.memory, MEMORY_MAX, "the memory of a socket")?,
     };
     let close = step.close.map(close).transpose()?;
-    let happenings = happenings(step.events, country)?;
+    let happenings = happenings(step.events, binding)?;
     Ok(Step { state, happenings, files: Vec::new(), frames: step.frames, close })
 }
 
@@ -69,19 +70,19 @@ fn close((code, reason): (u16, String)) -> Result<(u16, String), Broken> {
     Ok((code, reason))
 }
 
-pub(super) fn happenings(events: Vec<events::Event>, country: Option<Country>) -> Result<Vec<Happening>, Broken> {
+pub(super) fn happenings(events: Vec<events::Event>, binding: &Binding) -> Result<Vec<Happening>, Broken> {
     few(events.len(), EVENTS_MAX, "events")?;
     check_json_total(&events)?;
-    events.into_iter().map(|event| happening(event, country)).collect()
+    events.into_iter().map(|event| happening(event, binding)).collect()
 }
 
-fn happening(event: events::Event, country: Option<Country>) -> Result<Happening, Broken> {
+fn happening(event: events::Event, binding: &Binding) -> Result<Happening, Broken> {
     use events::Event;
-    let identity = |given| identity(given, country);
+    let identity = |given| identity(given, binding);
     Ok(match event {
-        Event::Message(message) => Happening::Message(inbound(message, country)?),
-        Event::Echo(message) => Happening::Echo(inbound(message, country)?),
-        Event::Status(status) => Happening::Status(status_report(status, country)?),
+        Event::Message(message) => Happening::Message(inbound(message, binding)?),
+        Event::Echo(message) => Happening::Echo(inbound(message, binding)?),
+        Event::Status(status) => Happening::Status(status_report(status, binding)?),
         Event::Edit(e) => Happening::Edit {
             id: id(e.id)?,
             target: id(e.target)?,
@@ -126,13 +127,13 @@ fn happening(event: events::Event, country: Option<Country>) -> Result<Happening
     })
 }
 
-fn inbound(message: events::Inbound, country: Option<Country>) -> Result<Inbound, Broken> {
+fn inbound(message: events::Inbound, binding: &Binding) -> Result<Inbound, Broken> {
     Ok(Inbound {
         id: id(message.id)?,
-        sender: identity(message.sender, country)?,
-        aliases: identities(message.aliases, ALIASES_MAX, country)?,
-        claims: claims(message.claims, country)?,
-        recipients: identities(message.recipients, RECIPIENTS_MAX, country)?,
+        sender: identity(message.sender, binding)?,
+        aliases: aliases(message.aliases, binding)?,
+        claims: claims(message.claims, binding)?,
+        recipients: identities(message.recipients, RECIPIENTS_MAX, binding)?,
         at: time(message.at),
         in_reply_to: ids(message.in_reply_to, ANSWERED_MAX, "messages that one answers")?,
         known_as: ids(message.known_as, NAMES_MAX, "names of one message")?,
@@ -143,12 +144,12 @@ fn inbound(message: events::Inbound, country: Option<Country>) -> Result<Inbound
     })
 }
 
-fn status_report(report: events::Status, country: Option<Country>) -> Result<StatusReport, Broken> {
+fn status_report(report: events::Status, binding: &Binding) -> Result<StatusReport, Broken> {
     Ok(StatusReport {
         // What is no id of ours may be anybody's: the provider's own id decides then.
         message_id: report.message_id.and_then(|text| Uuid::parse_str(&text).ok()),
         external_id: report.external_id.map(id).transpose()?,
-        recipient: report.recipient.map(|recipient| identity(recipient, country)).transpose()?,
+        recipient: report.recipient.map(|recipient| identity(recipient, binding)).transpose()?,
         status: status(report.state),
         at: time(report.at),
         reason: report.reason.map(reason),
@@ -177,20 +178,54 @@ fn ids(list: Vec<String>, max: usize, what: &str) -> Result<Vec<String>, Broken>
     list.into_iter().map(id).collect()
 }
 
-pub(super) fn identity(identity: types::Identity, country: Option<Country>) -> Result<Identity, Broken> {
-    let types::Identity { scheme, value, scope, name } = identity;
-    Identity { scheme, value, scope, name }.normalized(country).checked().map_err(|error| format!("identity: {error}"))
+/// An address of somebody who takes part: a sender, a recipient.
+pub(super) fn identity(given: types::Identity, binding: &Binding) -> Result<Identity, Broken> {
+    let identity = address(given, binding)?;
+    let own = &binding.schemes.own;
+    if own.contains(&identity.scheme) {
+        return Ok(identity);
+    }
+    Err(format!(
+        "identity: scheme {:?} is not declared; identity_schemes of the manifest: {}",
+        identity.scheme,
+        own.join(", ")
+    ))
 }
 
-fn identities(list: Vec<types::Identity>, max: usize, country: Option<Country>) -> Result<Vec<Identity>, Broken> {
+fn identities(list: Vec<types::Identity>, max: usize, binding: &Binding) -> Result<Vec<Identity>, Broken> {
     few(list.len(), max, "addresses in one list")?;
-    list.into_iter().map(|given| identity(given, country)).collect()
+    list.into_iter().map(|given| identity(given, binding)).collect()
+}
+
+/// Another address of the same person: whatever is declared here joins people.
+fn alias(given: types::Identity, binding: &Binding) -> Result<Identity, Broken> {
+    let alias = address(given, binding)?;
+    let Schemes { own, aliases } = &binding.schemes;
+    if own.contains(&alias.scheme) || aliases.contains(&alias.scheme) {
+        return Ok(alias);
+    }
+    Err(format!(
+        "alias: scheme {:?} is not declared; identity_schemes and alias_schemes of the manifest: {}",
+        alias.scheme,
+        [&own[..], &aliases[..]].concat().join(", ")
+    ))
+}
+
+fn aliases(list: Vec<types::Identity>, binding: &Binding) -> Result<Vec<Identity>, Broken> {
+    few(list.len(), ALIASES_MAX, "addresses in one list")?;
+    list.into_iter().map(|given| alias(given, binding)).collect()
 }
 
 /// Whatever was typed somewhere: what is no address is left out, and the message comes all the same.
-fn claims(list: Vec<types::Identity>, country: Option<Country>) -> Result<Vec<Identity>, Broken> {
+fn claims(list: Vec<types::Identity>, binding: &Binding) -> Result<Vec<Identity>, Broken> {
     few(list.len(), ALIASES_MAX, "addresses in one list")?;
-    Ok(list.into_iter().filter_map(|given| identity(given, country).ok()).collect())
+    Ok(list.into_iter().filter_map(|given| address(given, binding).ok()).collect())
+}
+
+fn address(given: types::Identity, binding: &Binding) -> Result<Identity, Broken> {
+    let types::Identity { scheme, value, scope, name } = given;
+    let identity = Identity { scheme, value, scope, name }.normalized(binding.country);
+    identity.checked().map_err(|error| format!("identity: {error}"))
 }
 
 fn time(value: Option<f64>) -> Option<Time> {
