@@ -13,15 +13,11 @@ const LOCKED_MS: u32 = 2 * SECOND_MS;
 
 /// One reason of a refusal.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(from = "Value")]
 pub(crate) struct Reason {
-    /// `statusCode` where many records are written at once.
-    #[serde(alias = "statusCode")]
-    #[serde(rename = "errorCode")]
     code: String,
     message: String,
     fields: Vec<String>,
-    #[serde(rename = "duplicateResult")]
     duplicates: Value,
 }
 
@@ -55,6 +51,20 @@ pub(crate) enum Meaning {
     Several,
     /// What was to be written.
     Content,
+}
+
+impl From<Value> for Reason {
+    /// The code is `statusCode` where many records are written at once.
+    fn from(mut reason: Value) -> Self {
+        let text = |name: &str| reason[name].as_str().map(str::to_owned);
+        let fields = reason["fields"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            code: text("errorCode").or_else(|| text("statusCode")).unwrap_or_default(),
+            message: text("message").unwrap_or_default(),
+            fields: fields.map(str::to_owned).collect(),
+            duplicates: reason["duplicateResult"].take(),
+        }
+    }
 }
 
 impl Reason {

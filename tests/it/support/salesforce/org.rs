@@ -86,12 +86,13 @@ impl Org {
         }
         self.calls += 1;
         match self.mood {
+            Mood::Unwritable if call.method == "PATCH" => return error(503, "SERVER_UNAVAILABLE", "Read-only mode"),
             Mood::Down => return error(503, "SERVER_UNAVAILABLE", "We are down for maintenance"),
             Mood::Limited(which) => {
                 return error(403, "REQUEST_LIMIT_EXCEEDED", &format!("{which} Limit exceeded."));
             }
             _ if !self.is_authorized(call) => return error(401, "INVALID_SESSION_ID", "Session expired or invalid"),
-            Mood::Fine | Mood::Forgetful | Mood::LockedOut => {}
+            _ => {}
         }
         let (status, body) = self.serve(call);
         let answer = ProviderAnswer::json(status, &body.to_string());
@@ -135,7 +136,13 @@ impl Org {
                 let mut record = body.as_object().unwrap().clone();
                 record.insert(Salesforce::KEY.into(), (*key).into());
                 let saved = self.upsert(object, &record);
-                if saved["success"] == true { (200, saved) } else { (400, saved["errors"].clone()) }
+                match saved["errors"].get(0) {
+                    None => (200, saved),
+                    Some(error) => {
+                        let code = &error["statusCode"];
+                        (400, json!([{"errorCode": code, "message": error["message"], "fields": error["fields"]}]))
+                    }
+                }
             }
             other => (404, json!([{"errorCode": "NOT_FOUND", "message": format!("{other:?}")}])),
         }
@@ -243,7 +250,6 @@ impl Org {
 }
 
 fn refused(code: &str, message: &str, fields: &[&str]) -> Value {
-    // A single record's refusals have the code under another name.
-    let error = json!({"statusCode": code, "errorCode": code, "message": message, "fields": fields});
+    let error = json!({"statusCode": code, "message": message, "fields": fields});
     json!({"success": false, "errors": [error]})
 }
