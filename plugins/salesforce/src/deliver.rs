@@ -167,7 +167,7 @@ fn write(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     for (at, written) in answers {
         match written {
             // It was written before: what is set once stays as it is.
-            Err(refusal) if refusal.is_about(SUBTYPE) => again.extend([at]),
+            Err(refusal) if refusal.meaning() == Meaning::Fixed => again.extend([at]),
             written => all[at].note_activity(written),
         }
     }
