@@ -1,10 +1,10 @@
 //! Files of messages: uploaded into HubSpot's file manager as private files, to be attached to what stands on the timeline.
 
 use omnigate_plugin::connector::Context;
+use omnigate_plugin::interaction::Interaction;
 use omnigate_plugin::{Fault, FormFile, Multipart, Value, files, json, kv, warn};
 
 use crate::api::{Api, Refused};
-use crate::event::Event;
 use crate::text::line;
 
 /// Files of one message; more of them stay names.
@@ -16,7 +16,7 @@ const FORM_BYTES: usize = 4 << 10;
 
 /// The ids in HubSpot of a message's files, uploaded where they are not yet. What cannot be had, is too large, or does not please
 /// HubSpot stays a name in the text.
-pub(crate) fn upload_all(ctx: &Context, api: &Api, event: &Event) -> Result<Vec<String>, Fault> {
+pub(crate) fn upload_all(ctx: &Context, api: &Api, event: &Interaction) -> Result<Vec<String>, Fault> {
     if !api.settings.files {
         return Ok(Vec::new());
     }
