@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::connector_files as pictures;
 use crate::connectors::{CUSTOMER, PAUSES, SALES, SMS, WHATSAPP, expected, says};
 use crate::support::{
     Backend, Client, ConfigBuilder, Gateway, Mood, Object, PATIENCE, Provider, ProviderAnswer, Salesforce, Telegram,
@@ -275,4 +276,24 @@ async fn answers_statuses_and_cases_stand_there() {
     let closed = |crm: &Salesforce| (crm.all("Case")[0].text("Status") == "Closed").then_some(());
     crm.wait_for("the case closed", closed).await;
     assert_eq!((crm.all("Task").len(), crm.all("Case").len()), (2, 1));
+}
+
+#[tokio::test]
+async fn files_are_published_once_with_the_task_whatever_answer_is_lost() {
+    let (crm, provider) = (Salesforce::start().await, Provider::start(pictures::picture).await);
+    crm.behave(Mood::ForgetfulOfFiles);
+    let config = ConfigBuilder::new().twilio(&pictures::SMS, Some(&provider)).salesforce("crm", &crm).retries(&PAUSES);
+    let gateway = Gateway::start(config).await;
+    pictures::shows(&gateway.client(), &provider, "MM1", 3).await;
+    let published = |crm: &Salesforce| Some(crm.all("ContentVersion")).filter(|files| files.len() == 3);
+    crm.wait_for("three files", published).await;
+    let taken = |connector: &Value| connector["counts"]["taken"] == 1;
+    until(&gateway.client(), "/v1/connectors/crm", taken).await;
+    let (tasks, files) = (crm.all("Task"), crm.all("ContentVersion"));
+    assert_eq!((tasks.len(), files.len()), (1, 3), "{files:#?}");
+    let content = String::from_utf8_lossy(pictures::PNG);
+    for file in &files {
+        assert_eq!((file.text("FirstPublishLocationId"), file.text("VersionData")), (tasks[0].id.as_str(), &*content));
+        assert_eq!(file.text("Title"), "image.png");
+    }
 }

@@ -17,6 +17,7 @@ pub(super) struct Org {
     session_is_open: bool,
     calls: u64,
     written: u64,
+    uploads: u64,
 }
 
 const CONTACT: &[&str] = &[
@@ -59,6 +60,7 @@ impl Org {
             session_is_open: false,
             calls: 0,
             written: 0,
+            uploads: 0,
         }
     }
 
@@ -96,7 +98,12 @@ impl Org {
         }
         let (status, body) = self.serve(call);
         let answer = ProviderAnswer::json(status, &body.to_string());
-        let close = self.mood == Mood::Forgetful && self.calls.is_multiple_of(3);
+        self.uploads += u64::from(call.path.ends_with("/ContentVersion"));
+        let close = match self.mood {
+            Mood::Forgetful => self.calls.is_multiple_of(3),
+            Mood::ForgetfulOfFiles => call.path.ends_with("/ContentVersion") && self.uploads % 2 == 1,
+            _ => false,
+        };
         ProviderAnswer { close, ..answer }
     }
 
@@ -131,6 +138,7 @@ impl Org {
             ("PATCH", ["services", "data", "v67.0", "composite", "sobjects", object, Salesforce::KEY]) => {
                 self.collection(&body, |org, record| org.upsert(object, record))
             }
+            ("POST", ["services", "data", "v67.0", "sobjects", "ContentVersion"]) => self.publish(call),
             ("PATCH", ["services", "data", "v67.0", "composite", "sobjects"]) => self.collection(&body, Self::update),
             ("PATCH", ["services", "data", "v67.0", "sobjects", object, Salesforce::KEY, key]) => {
                 let mut record = body.as_object().unwrap().clone();
@@ -188,6 +196,22 @@ impl Org {
         }
     }
 
+    /// A form of two parts: what the file is, and its bytes.
+    fn publish(&mut self, call: &Call) -> (u16, Value) {
+        let content_type = call.headers["content-type"].to_str().unwrap();
+        let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let body = String::from_utf8_lossy(&call.body);
+        let parts: Vec<(&str, &str)> =
+            body.split(&format!("--{boundary}")).filter_map(|part| part.split_once("\r\n\r\n")).collect();
+        let [(entity, fields), (version, content)] = parts[..] else { panic!("{} parts", parts.len()) };
+        assert!(entity.contains("name=\"entity_content\"") && entity.contains("application/json"), "{entity}");
+        assert!(version.contains("name=\"VersionData\"; filename="), "{version}");
+        let mut fields: Fields = serde_json::from_str(fields).unwrap();
+        assert!(self.there().any(|record| record.id == fields["FirstPublishLocationId"].as_str().unwrap()));
+        fields.insert("VersionData".into(), content.trim_end_matches("\r\n").into());
+        (201, json!({"id": self.create("ContentVersion", fields), "success": true, "errors": []}))
+    }
+
     fn update(&mut self, record: &Fields) -> Value {
         let id = record["id"].as_str().unwrap().to_owned();
         let mut fields = record.clone();
@@ -215,6 +239,7 @@ impl Org {
             "Contact" => "003",
             "Task" => "00T",
             "Case" => "500",
+            "ContentVersion" => "068",
             other => panic!("no object {other}"),
         };
         let id = format!("{prefix}{:012}AAA", self.records.len() + 1);
