@@ -29,6 +29,7 @@ mod privacy;
 mod processors;
 mod routes;
 mod routes_control;
+mod salesforce;
 mod sending;
 mod support;
 mod tokens;
