@@ -25,6 +25,7 @@ mod people;
 mod privacy;
 mod processors;
 mod routes;
+mod routes_control;
 mod salesforce;
 mod sending;
 mod support;
