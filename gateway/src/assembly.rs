@@ -356,6 +356,11 @@ async fn trim(gateway: Arc<Gateway>) {
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),
         }
+        match DeadLetters::new(gateway.store.clone()).sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "dead letters whose interaction is gone removed"),
+            Err(error) => tracing::error!(%error, "old dead letters cannot be removed"),
+        }
         match gateway.edge.media.sweep().await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "files that no interaction speaks of any more removed"),

@@ -8,9 +8,12 @@
 
 mod api;
 mod backends;
+mod bad_bytes;
+mod bad_frames;
 mod bad_input;
 mod basics;
 mod check;
+mod commands;
 mod connector_backlog;
 mod connector_files;
 mod connector_quarantine;
