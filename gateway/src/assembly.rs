@@ -30,7 +30,7 @@ use crate::outbound::Permits;
 use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::privacy::Eraser;
 use crate::processors::Processors;
-use crate::routes::{self, Routes};
+use crate::routes::{self, Routes, Routing};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Usage, Write};
 
@@ -96,8 +96,10 @@ impl Gateway {
         let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
         let processors = Arc::new(Processors::new(&config));
         let (people, will) = (directory.clone(), consents.clone());
-        let accept = Accept::new(routes::around(&store, &config), people, will, media.clone(), base, retention);
-        let accept = accept.guarded(config.loops.clone());
+        let routing = Arc::new(Routing::new(&store, &config));
+        let log = routes::around(&store, &routing, retention.clone());
+        let accept = Accept::new(log, people, will, media.clone(), base, retention);
+        let accept = accept.guarded(config.loops.clone()).routed(routing);
         let limits = &config.plugins.limits;
         let kept_max = Usage { entries: limits.quarantine as u64, bytes: limits.quarantine_bytes };
         let accept = Arc::new(accept.behind(processors.clone(), kept_max));
@@ -237,7 +239,8 @@ impl Gateway {
     fn watch_backends(&self, lease: Lease, chores: &mut JoinSet<()>) {
         for stand_in in Routes::new(&self.config.routes).stand_ins() {
             let (deliveries, store) = (self.deliveries.clone(), self.store.clone());
-            let watch = deliver::Watch { stand_in, deliveries, store, lease, retention: self.config.store.retention };
+            let (accept, retention) = (self.edge.accept.clone(), self.config.store.retention);
+            let watch = deliver::Watch { stand_in, deliveries, store, lease, retention, accept };
             chores.spawn(watch.run());
         }
     }
@@ -352,6 +355,11 @@ async fn trim(gateway: Arc<Gateway>) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "interactions beyond store.retention removed"),
             Err(error) => tracing::error!(%error, "old interactions cannot be removed"),
+        }
+        match DeadLetters::new(gateway.store.clone()).sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "dead letters whose interaction is gone removed"),
+            Err(error) => tracing::error!(%error, "old dead letters cannot be removed"),
         }
         match gateway.edge.media.sweep().await {
             Ok(0) => {}

@@ -62,6 +62,9 @@ async fn what_a_crm_told_while_its_connector_was_broken_comes_when_that_is_mende
     let metrics = String::from_utf8(client.get("/metrics").await.expect(200).body.to_vec()).unwrap();
     let metric = "omnigate_connector_events_total{connector=\"crm\",event=\"quarantined\"} 2";
     assert!(metrics.contains(metric), "{metrics}");
+    assert!(metrics.contains("omnigate_connector_quarantine_entries{connector=\"crm\"} 2"), "{metrics}");
+    let aside = client.get("/v1/connectors/crm").await.expect(200).json()["quarantine"].clone();
+    assert_eq!((&aside["entries"], &aside["full"]), (&json!(2), &json!(false)));
 
     let retry = |letter: &Value| format!("/v1/dead-letters/{}/retry", letter["id"].as_str().unwrap());
     client.call("POST", &retry(&letters[0]), None).await.expect(409);

@@ -8,9 +8,12 @@
 
 mod api;
 mod backends;
+mod bad_bytes;
+mod bad_frames;
 mod bad_input;
 mod basics;
 mod check;
+mod commands;
 mod connector_backlog;
 mod connector_files;
 mod connector_quarantine;
@@ -25,6 +28,8 @@ mod people;
 mod privacy;
 mod processors;
 mod routes;
+mod routes_control;
+mod salesforce;
 mod sending;
 mod support;
 mod tokens;

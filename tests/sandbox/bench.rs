@@ -73,13 +73,8 @@ impl Bench {
     /// The same, whose requests leave by this way.
     pub async fn reaching(limits: &str, egress: Egress) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let text = format!("[media]\nbytes_max = \"1MiB\"\n[plugins.limits]\n{limits}");
-        let config = Config::parse(&text, home.path(), &|_| None).unwrap().config;
         let hub = Arc::new(Hub::default());
-        let services = services(home.path(), &config, hub.clone()).await;
-        let tools = Tools { egress: Arc::new(egress), services: Arc::new(services) };
-        let limits = config.plugins.limits;
-        let plugins = plugins(&limits, tools);
+        let (plugins, limits) = engine(home.path(), limits, hub.clone(), egress).await;
         Self { plugin: Arc::new(plugins.admit(&component()).unwrap()), limits, hub, home }
     }
 
@@ -142,6 +137,16 @@ impl Bench {
             assert!(answers.unwrap().iter().all(|answer| answer == "good"));
         }
     }
+}
+
+/// An engine with everything behind it, and these lines in `[plugins.limits]`.
+pub async fn engine(home: &Path, limits: &str, hub: Arc<Hub>, egress: Egress) -> (Plugins, Limits) {
+    let text = format!("[media]\nbytes_max = \"1MiB\"\n[plugins.limits]\n{limits}");
+    let config = Config::parse(&text, home, &|_| None).unwrap().config;
+    let services = services(home, &config, hub).await;
+    let tools = Tools { egress: Arc::new(egress), services: Arc::new(services) };
+    let limits = config.plugins.limits;
+    (plugins(&limits, tools), limits)
 }
 
 /// Compiled once for all tests, in the same way as the program does it.

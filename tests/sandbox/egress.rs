@@ -14,7 +14,7 @@ use crate::bench::{Bench, LOG, TOKEN};
 
 #[path = "../support/peer.rs"]
 #[allow(dead_code, clippy::duplicate_mod, reason = "the tests of plugins use the rest of it")]
-mod peer;
+pub mod peer;
 use peer::{Answer, Peer};
 
 fn get(url: &str) -> Value {
@@ -232,7 +232,7 @@ async fn an_answer_is_cut_and_requests_are_counted() {
 }
 
 /// One byte now and then, for ever.
-async fn dripping() -> String {
+pub async fn dripping() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {

@@ -16,3 +16,4 @@ mod program;
 #[allow(dead_code, unused_imports, clippy::print_stdout, reason = "it holds more than these tests need")]
 #[path = "../it/support/mod.rs"]
 mod support;
+mod worlds;

@@ -69,9 +69,13 @@ async fn shown(api: &Api, channel: &Channel) -> Result<Shown, StoreError> {
 }
 
 async fn quarantine(api: &Api, channel: &Channel) -> Result<Value, StoreError> {
-    let told = |(usage, full): (Usage, bool)| json!({ "entries": usage.entries, "bytes": usage.bytes, "full": full });
     let kept = kept(api, channel).await?;
-    Ok(kept.into_iter().map(|(what, kept)| (what.to_owned(), told(kept))).collect::<Map<_, _>>().into())
+    Ok(kept.into_iter().map(|(what, kept)| (what.to_owned(), kept_aside(kept))).collect::<Map<_, _>>().into())
+}
+
+/// As callers see it.
+pub(super) fn kept_aside((usage, full): (Usage, bool)) -> Value {
+    json!({ "entries": usage.entries, "bytes": usage.bytes, "full": full })
 }
 
 /// What waits for a mended plugin, by what it is, and whether there is room for more.

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use super::Api;
 use super::answer::{Answer, accepted, ok};
 use super::backends::Progress;
-use super::channels::version;
+use super::channels::{kept_aside, version};
 use super::input::{Name, NoParams};
 use crate::channels::StateInfo;
 use crate::connectors::{Connector, Counters, subscriber};
 use crate::edge::Problem;
+use crate::store::{StoreError, Usage};
 
 /// A connector as callers see it.
 #[derive(Serialize)]
@@ -24,17 +25,21 @@ struct Shown {
     state: StateInfo,
     counts: Map<String, Value>,
     deliveries: Option<Progress>,
+    quarantine: Value,
 }
 
 /// `GET /v1/connectors`
 pub(super) async fn list(State(api): State<Arc<Api>>, _: NoParams) -> Answer {
-    let connectors: Vec<Shown> = api.edge.connectors.iter().map(|connector| shown(&api, connector)).collect();
+    let mut connectors = Vec::new();
+    for connector in api.edge.connectors.iter() {
+        connectors.push(shown(&api, connector).await?);
+    }
     ok(json!({ "connectors": connectors }))
 }
 
 /// `GET /v1/connectors/{name}`
 pub(super) async fn show(State(api): State<Arc<Api>>, Name(name): Name, _: NoParams) -> Answer {
-    ok(shown(&api, api.edge.connectors.get(&name).ok_or_else(missing)?))
+    ok(shown(&api, api.edge.connectors.get(&name).ok_or_else(missing)?).await?)
 }
 
 /// `POST /v1/connectors/{name}/resume`
@@ -47,15 +52,21 @@ fn missing() -> Problem {
     Problem::not_found("there is no connector with this name")
 }
 
-fn shown(api: &Api, connector: &Connector) -> Shown {
+/// What is kept of it because its plugin failed, and whether there is room for more.
+pub(super) async fn kept(api: &Api, connector: &Connector) -> Result<(Usage, bool), StoreError> {
+    api.edge.quarantine.usage(&subscriber(&connector.name)).await
+}
+
+async fn shown(api: &Api, connector: &Connector) -> Result<Shown, StoreError> {
     let counts = figures(&connector.counters).into_iter().map(|(name, value)| (name.to_owned(), value.into()));
-    Shown {
+    Ok(Shown {
         name: connector.name.clone(),
         plugin: connector.bound().map(|bound| version(&bound.plugin)),
         state: connector.state(),
         counts: counts.collect(),
         deliveries: api.deliveries.get(&subscriber(&connector.name)).map(|handle| handle.state().into()),
-    }
+        quarantine: kept_aside(kept(api, connector).await?),
+    })
 }
 
 /// A connector's figures since start, by name.

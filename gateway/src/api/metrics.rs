@@ -85,6 +85,17 @@ async fn quarantine(registry: &mut Registry, api: &Api) -> Result<(), StoreError
             full.get_or_create(&labels).set(i64::from(is_full));
         }
     }
+    let entries = gauges(registry, "connector_quarantine_entries", "Requests that wait for a mended plugin");
+    let bytes = gauges(registry, "connector_quarantine_bytes", "What they take in the store");
+    let full =
+        gauges(registry, "connector_quarantine_full", "1 where no more are kept, and the CRM is told to try again");
+    for connector in api.edge.connectors.iter() {
+        let (usage, is_full) = connectors::kept(api, connector).await?;
+        let labels = vec![("connector", connector.name.clone())];
+        entries.get_or_create(&labels).set(signed(usage.entries));
+        bytes.get_or_create(&labels).set(signed(usage.bytes));
+        full.get_or_create(&labels).set(i64::from(is_full));
+    }
     Ok(())
 }
 

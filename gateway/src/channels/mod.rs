@@ -4,6 +4,7 @@ mod quarantine;
 mod services;
 mod sockets;
 mod state;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Hub;
+use super::uploads::Uploads;
 use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
 use crate::egress::{TokenError, Tokens};
@@ -27,6 +28,7 @@ pub struct GatewayServices {
     media: Arc<Media>,
     tokens: Arc<Tokens>,
     limits: Limits,
+    uploads: Uploads,
     usage: Mutex<HashMap<String, Usage>>,
 }
 
@@ -46,7 +48,8 @@ impl GatewayServices {
         tokens: Arc<Tokens>,
         limits: &Limits,
     ) -> Self {
-        Self { store, hub, directory, media, tokens, limits: limits.clone(), usage: Mutex::default() }
+        let uploads = Uploads::new(media.uploads_per_hour());
+        Self { store, hub, directory, media, tokens, limits: limits.clone(), uploads, usage: Mutex::default() }
     }
 
     /// Counted once, then followed.
@@ -177,6 +180,10 @@ impl Services for GatewayServices {
         let max = self.media.bytes_max();
         if bytes > max {
             return Err(format!("a file must not have more than {max} bytes"));
+        }
+        if !self.uploads.take(channel, bytes, Instant::now()) {
+            tracing::warn!(channel, "visitors have used up media.uploads_per_hour");
+            return Err("too many files at the moment: try again later".into());
         }
         let announced = Announced {
             channel: Some(channel.to_owned()),

@@ -1,9 +1,12 @@
 //! The command line.
 
 mod check;
+mod dead_letters;
 mod inspect;
 mod logging;
+mod remote;
 mod run;
+mod tap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +39,11 @@ enum Command {
         #[arg(long, value_name = "INTERACTION.json")]
         explain: Option<PathBuf>,
     },
+    /// Follow interactions as they happen, one line each
+    Tap(tap::Tap),
+    /// What was given up, and could be tried again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Look into plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -61,6 +69,8 @@ pub fn main() -> ExitCode {
     let done = runtime().and_then(|runtime| match command {
         Command::Run { config } => runtime.block_on(run::run(&config)),
         Command::Check { config, explain } => runtime.block_on(check::check(&config, explain.as_deref())),
+        Command::Tap(tap) => runtime.block_on(tap::run(tap)),
+        Command::DeadLetters(command) => runtime.block_on(dead_letters::run(command)),
         Command::Plugin(PluginCommand::Inspect { file, json }) => runtime.block_on(inspect::inspect(&file, json)),
     });
     match done {
@@ -88,6 +98,11 @@ fn say(text: &str) {
     use std::io::Write as _;
     // Nobody is left to tell if standard error is closed.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Of what comes from elsewhere, what a terminal shows and does not obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A line for programs, on standard output.

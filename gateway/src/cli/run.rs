@@ -126,6 +126,7 @@ fn hand_over(present: &Present, turn: &Turn) {
             if !Arc::ptr_eq(&next.listening, &present.listening) {
                 present.listening.close();
             }
+            tracing::info!("the configuration is exchanged");
         }
     }
 }
@@ -146,7 +147,6 @@ async fn next_turn(signals: &mut Signals, path: &Path, present: &Present) -> Tur
             }
         }
         if let Some(next) = prepare(path, present).await {
-            tracing::info!("the configuration is exchanged");
             return Turn::Exchange(Box::new(next));
         }
     }

@@ -176,6 +176,8 @@ fn media(section: &Section<'_>) -> Media {
         bytes_max: section.size("bytes_max", 25 * MIB, KIB..=GIB) as u64,
         content_types: section.texts("content_types", 0..=100, names::content_type).unwrap_or(vec!["*/*".into()]),
         url_lifetime: section.duration("url_lifetime", hours(24), secs(1)..=days(30)),
+        disk_reserve: section.size("disk_reserve", 512 * MIB, 0..=TIB) as u64,
+        uploads_per_hour: section.size("uploads_per_hour", 2 * GIB, 0..=TIB) as u64,
     }
 }
 

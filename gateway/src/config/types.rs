@@ -51,7 +51,8 @@ pub struct Server {
     pub public_url: Url,
     /// `drain_timeout`: how long a shutdown waits for work in hand. Default `30s`.
     pub drain_timeout: Duration,
-    /// `request_timeout`: from the first byte to the end of a request's body, and for its headers. Default `15s`.
+    /// `request_timeout`: from the first byte to the end of a request's body, for its headers, and for the next byte of an answer
+    /// to be taken. An eighth of it while more than half of the places are taken. Default `15s`.
     pub request_timeout: Duration,
     /// `request_bytes_max`: body of a request to a channel or the API. Default `4MiB`.
     pub request_bytes_max: usize,
@@ -168,6 +169,10 @@ pub struct Media {
     pub content_types: Vec<String>,
     /// `url_lifetime`: how long an address inside an event is valid. Default `24h`.
     pub url_lifetime: Duration,
+    /// `disk_reserve`: while the disk has less room than this, no files are stored; messages are. Default `512MiB`.
+    pub disk_reserve: u64,
+    /// `uploads_per_hour`: bytes that visitors of one channel may upload. Default `2GiB`.
+    pub uploads_per_hour: u64,
 }
 
 /// `[mail]`

@@ -126,6 +126,36 @@ impl DeadLetters {
         Ok(true)
     }
 
+    /// Removes deliveries whose interaction is gone from the log: nobody can retry them. Returns how many went.
+    ///
+    /// # Errors
+    /// As [`Store::scan`] and [`Store::commit`].
+    pub async fn sweep(&self) -> Result<u64, StoreError> {
+        let (mut removed, mut after) = (0, None);
+        loop {
+            let letters = self.list(None, after.as_ref(), PAGE_MAX).await?;
+            let Some(last) = letters.last() else { return Ok(removed) };
+            let mut writes = Vec::new();
+            for letter in &letters {
+                if self.is_orphan(letter).await? {
+                    writes.push(Write::delete(letter.key()));
+                }
+            }
+            removed += writes.len() as u64;
+            after = Some(last.clone());
+            if !writes.is_empty() {
+                self.store.commit(crate::store::Batch { writes, ..Default::default() }).await?;
+            }
+        }
+    }
+
+    async fn is_orphan(&self, letter: &DeadLetter) -> Result<bool, StoreError> {
+        match letter.interaction_id.filter(|_| letter.kind == DeadKind::Delivery) {
+            Some(id) => Ok(self.store.find(id).await?.is_none()),
+            None => Ok(false),
+        }
+    }
+
     /// Puts the interaction back for its subscriber and removes the letter, both at once.
     ///
     /// # Errors

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Problem;
@@ -15,15 +15,31 @@ pub async fn read_body(headers: &HeaderMap, body: Body, max: usize, timeout: Dur
     if announced_length(headers).is_some_and(|length| length > max as u64) {
         return Err(Problem::too_large(max));
     }
-    let collected = tokio::time::timeout(timeout, Limited::new(body, max).collect()).await;
-    match collected {
+    match tokio::time::timeout(timeout, whole(Limited::new(body, max))).await {
         Err(_) => {
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", format!("the body took longer than {timeout:?}")))
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(max)),
         Ok(Err(_)) => Err(Problem::invalid("the body breaks off")),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
     }
+}
+
+/// What comes in one piece is taken as it is; of many pieces the bytes alone are kept, since each byte may be a piece of its own.
+async fn whole(mut body: Limited<Body>) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut first, mut all) = (None, BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        match first.take() {
+            None if all.is_empty() => first = Some(data),
+            None => all.extend_from_slice(&data),
+            Some(earlier) => {
+                all.extend_from_slice(&earlier);
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {

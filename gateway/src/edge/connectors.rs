@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{Request as HttpRequest, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::requests::{Incoming, broken_reason, problem_of, response, why};
-use super::{Edge, Problem, read_body};
+use super::requests::{Incoming, broken_reason, problem_of, response, unreadable_path, why};
+use super::{Edge, Named, Problem, read_body};
 use crate::channels::{Quarantined, count, count_by};
 use crate::connectors::{Connector, subscriber};
 use crate::plugin::connecting::Report;
@@ -19,9 +19,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// A request to a connector: the CRM tells what changed there.
 pub(super) async fn handle(
     State(edge): State<Arc<Edge>>,
-    Path(path): Path<Vec<(String, String)>>,
+    path: Named<Vec<(String, String)>>,
     request: HttpRequest<Body>,
 ) -> Response {
+    let Ok(Path(path)) = path else { return unreadable_path() };
     let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
     let Some(connector) = edge.connectors.get(name) else {
         return Problem::not_found(format!("there is no connector {name:?}")).into_response();
@@ -42,8 +43,8 @@ impl Edge {
         let missing = || Problem::unavailable("the connector's plugin is not loaded", PAUSE);
         let bound = connector.bound().ok_or_else(missing)?;
         let (parts, body) = request.into_parts();
-        let rules = &self.rules;
-        let body = read_body(&parts.headers, body, rules.request_bytes_max, rules.request_timeout).await?;
+        let timeout = self.body_patience(&connector.requests);
+        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, timeout).await?;
         let request = self.request_of(&Incoming { parts, body });
         let called = bound.plugin.report(&bound.binding, request.clone()).await;
         let failure = match called.result {

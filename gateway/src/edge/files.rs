@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Edge, Problem};
+use super::{Edge, Named, Problem};
 use crate::interaction::Time;
 use crate::media::{Entry, Media, MediaError, State as FileState, Stored, WriteError};
 
@@ -110,11 +111,14 @@ fn read(file: tokio::fs::File) -> impl futures_util::Stream<Item = std::io::Resu
 /// A visitor's file, from any page on which the widget lives.
 pub(super) async fn upload(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<Uuid>,
-    Query(query): Query<FileQuery>,
+    id: Named<Uuid>,
+    query: Result<Query<FileQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let (Ok(Path(id)), Ok(Query(query))) = (id, query) else {
+        return with_cors(Problem::not_found("there is no upload with this address").into_response());
+    };
     let stored = edge.receive(id, &query, &headers, body).await;
     with_cors(stored.map_or_else(IntoResponse::into_response, |()| StatusCode::NO_CONTENT.into_response()))
 }

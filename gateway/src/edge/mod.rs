@@ -5,7 +5,9 @@
 mod body;
 mod connectors;
 mod files;
+mod patience;
 mod problem;
+mod reluctant;
 mod requests;
 mod server;
 mod sockets;
@@ -28,6 +30,9 @@ use crate::channels::{Channels, Hub, Quarantine};
 use crate::config;
 use crate::connectors::{Connectors, Memory};
 use crate::media::Media;
+
+/// What a path names, told as a problem where it cannot be read.
+pub(crate) type Named<T> = Result<axum::extract::Path<T>, axum::extract::rejection::PathRejection>;
 
 /// What the edge works with.
 pub struct Edge {

@@ -7,8 +7,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
-use super::{Edge, Problem, read_body};
+use super::patience::patience;
+use super::{Edge, Named, Problem, read_body};
 use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, QuarantineError, Quarantined, count, count_by};
 use crate::connectors::of_subscriber;
@@ -31,11 +33,17 @@ const RESERVED: [HeaderName; 6] = [
 /// A request for a channel's pages.
 pub(super) async fn handle(
     State(edge): State<Arc<Edge>>,
-    Path(path): Path<Vec<(String, String)>>,
+    path: Named<Vec<(String, String)>>,
     request: HttpRequest<Body>,
 ) -> Response {
+    let Ok(Path(path)) = path else { return unreadable_path() };
     let name = path.first().map(|(_, value)| value.as_str()).unwrap_or_default();
     answer(&edge, name, request).await
+}
+
+/// What is no text after decoding names nothing here.
+pub(super) fn unreadable_path() -> Response {
+    Problem::not_found("there is nothing at this path").into_response()
 }
 
 /// A request to a channel. A 2xx is given when everything that happened is on disk, and not before.
@@ -86,9 +94,16 @@ impl Edge {
 
     async fn read(&self, channel: &Channel, request: HttpRequest<Body>) -> Result<Incoming, Problem> {
         let (parts, body) = request.into_parts();
-        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, self.rules.request_timeout).await?;
+        let timeout = self.body_patience(&channel.requests);
+        let body = read_body(&parts.headers, body, self.rules.request_bytes_max, timeout).await?;
         tracing::trace!(channel = channel.name, bytes = body.len(), "request to a channel");
         Ok(Incoming { parts, body })
+    }
+
+    /// How long a body is waited for, by the places that are left.
+    pub(super) fn body_patience(&self, places: &Semaphore) -> Duration {
+        let max = self.rules.channel_requests_max;
+        patience(self.rules.request_timeout, max.saturating_sub(places.available_permits()), max)
     }
 
     /// What the plugin gets, and quarantine keeps if an adapter breaks on it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Version, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -20,6 +21,8 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 
+use super::patience::patience;
+use super::reluctant::Reluctant;
 use super::{Edge, Problem, requests};
 use crate::config;
 
@@ -111,12 +114,13 @@ impl Listening {
         }
     }
 
-    /// The next connection, and its time for headers. What cannot be served waits in the kernel's queue and not in our memory.
+    /// The next connection, and how long it is waited for: for headers, and for somebody who takes the answer. What cannot be served waits in the kernel's queue and not in our memory.
     async fn next(&self) -> std::io::Result<(TcpStream, Duration)> {
         loop {
             let rules = self.rules().await;
-            if self.connections.len() < rules.connections_max {
-                return Ok((self.listener.accept().await?.0, rules.request_timeout));
+            let (open, max) = (self.connections.len(), rules.connections_max);
+            if open < max {
+                return Ok((self.listener.accept().await?.0, patience(rules.request_timeout, open, max)));
             }
             self.ended.notified().await;
         }
@@ -154,7 +158,7 @@ impl Listening {
             .header_read_timeout(timeout)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Reluctant::new(stream, timeout)), service)
             .with_upgrades();
         tokio::pin!(served);
         let ended = tokio::select! {
@@ -170,6 +174,9 @@ impl Listening {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
+        if !names_one_host(&request) {
+            return Problem::invalid("a request names its host once, in the header host").into_response();
+        }
         let Some((generation, token)) = self.generation().await else {
             return Problem::unavailable("the gateway ends", Duration::from_secs(5)).into_response();
         };
@@ -203,6 +210,12 @@ impl Generation {
         let Ok(response) = self.router.clone().oneshot(request).await;
         response
     }
+}
+
+/// RFC 9112, section 3.2: whoever stands between may have gone by another one.
+fn names_one_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
 fn first_segment(path: &str) -> &str {

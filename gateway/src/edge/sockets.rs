@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
-use super::{Edge, Problem};
+use super::requests::unreadable_path;
+use super::{Edge, Named, Problem};
 use crate::accept::{Told, Trace};
 use crate::channels::{Bound, Channel, Socket, count, count_by};
 use crate::plugin::Transport;
@@ -38,11 +39,12 @@ const TRY_AGAIN: u16 = 1013;
 /// Opens a socket to a channel whose adapter speaks over one.
 pub(super) async fn upgrade(
     State(edge): State<Arc<Edge>>,
-    Path(name): Path<String>,
+    name: Named<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
+    let Ok(Path(name)) = name else { return unreadable_path() };
     let Some(channel) = edge.channels.get(&name).cloned() else {
         return Problem::not_found(format!("there is no channel {name:?}")).into_response();
     };
@@ -142,14 +144,13 @@ impl Conversation<'_> {
         allowance: &mut Allowance,
     ) -> ControlFlow<End> {
         let text = match message {
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return ControlFlow::Break((GOING_AWAY, String::new())),
+            // Pings, too: each is answered.
+            Some(Ok(_)) if !allowance.take() => return ControlFlow::Break((POLICY, "too many frames".into())),
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return ControlFlow::Continue(()),
             Some(Ok(Message::Binary(_))) => return ControlFlow::Break((POLICY, "text frames only".into())),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return ControlFlow::Break((GOING_AWAY, String::new())),
         };
-        if !allowance.take() {
-            return ControlFlow::Break((POLICY, "too many frames".into()));
-        }
         let began = Instant::now();
         let called = self.bound.plugin.frame(&self.bound.binding, state.clone(), &text).await;
         *state = self.take(socket, room, called, began).await?;

@@ -181,6 +181,23 @@ mod tests {
         assert_eq!(answer, Err(Error::Dns));
     }
 
+    /// Whoever answers for a name may say another thing each time: what is checked is what is connected to.
+    #[tokio::test]
+    async fn private_addresses_among_public_ones_are_left_out() {
+        let mixed = ["127.0.0.1:0", "93.184.216.34:0", "[::1]:0", "169.254.169.254:0", "[::ffff:10.0.0.1]:0"];
+        let mixed = mixed.map(|address| address.parse::<SocketAddr>().unwrap());
+        let resolver = Arc::new(Resolver::by(Arc::new(move |name| {
+            Ok(if name == "mixed.test" { mixed.to_vec() } else { mixed[..1].to_vec() })
+        })));
+        let resolve = async |name: &str, reach| {
+            let mut checked = CheckedResolver { reach, resolver: resolver.clone() };
+            checked.call(name.parse().unwrap()).await.map(Iterator::collect::<Vec<_>>)
+        };
+        assert_eq!(resolve("mixed.test", Reach::Public).await.unwrap(), mixed[1..2]);
+        assert!(resolve("private.test", Reach::Public).await.unwrap_err().is::<PrivateAddress>());
+        assert_eq!(resolve("mixed.test", Reach::Granted).await.unwrap(), mixed);
+    }
+
     #[test]
     fn names_are_of_the_domain_of_their_last_two_labels() {
         for (name, domain) in [("a.b.Example.com", "example.com"), ("example.com.", "example.com"), ("host", "host")] {

@@ -34,7 +34,7 @@ pub enum WriteError {
     ContentType(String),
     #[error("the transfer broke off: {0}")]
     Broken(String),
-    #[error("the disk is full")]
+    #[error("the disk is full, or has less room than media.disk_reserve")]
     Full,
     #[error("the file cannot be written: {0}")]
     Io(#[source] io::Error),
@@ -52,12 +52,14 @@ impl From<io::Error> for WriteError {
 /// The folder. While one configuration follows another, both work with it.
 pub(super) struct Files {
     directory: PathBuf,
+    /// Bytes of the disk that are left to the log.
+    reserve: u64,
 }
 
 impl Files {
-    pub(super) fn open(directory: &Path) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path, reserve: u64) -> io::Result<Self> {
         std::fs::create_dir_all(directory.join(INCOMING))?;
-        Ok(Self { directory: directory.to_owned() })
+        Ok(Self { directory: directory.to_owned(), reserve })
     }
 
     pub(super) fn path(&self, sha256: &str) -> PathBuf {
@@ -82,6 +84,7 @@ impl Files {
         declared: Option<&str>,
         allowed: &[String],
     ) -> Result<Stored, WriteError> {
+        self.check_room()?;
         let aside = self.directory.join(INCOMING).join(Uuid::now_v7().to_string());
         let written = self.write_aside(&aside, body, bytes_max, declared, allowed).await;
         if written.is_err() {
@@ -89,6 +92,13 @@ impl Files {
             let _ = fs::remove_file(&aside).await;
         }
         written
+    }
+
+    /// Files give way before messages do.
+    fn check_room(&self) -> Result<(), WriteError> {
+        let disk = rustix::fs::statvfs(&self.directory).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < self.reserve { Err(WriteError::Full) } else { Ok(()) }
     }
 
     async fn write_aside<E: fmt::Display>(
@@ -188,7 +198,7 @@ mod tests {
 
     fn files() -> (tempfile::TempDir, Files) {
         let directory = tempfile::tempdir().unwrap();
-        let files = Files::open(directory.path()).unwrap();
+        let files = Files::open(directory.path(), 0).unwrap();
         (directory, files)
     }
 
@@ -230,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn two_who_share_the_folder_do_not_share_a_file() {
         let (directory, first) = files();
-        let second = Files::open(directory.path()).unwrap();
+        let second = Files::open(directory.path(), 0).unwrap();
         let any = ["*/*".to_owned()];
         let (chunks, arriving) = tokio::sync::mpsc::unbounded_channel::<Result<Bytes, String>>();
         let arriving = Box::pin(futures_util::stream::unfold(arriving, async |mut arriving| {
@@ -260,6 +270,14 @@ mod tests {
         assert_eq!(files.sweep(|_| true, Duration::from_secs(3600)).unwrap(), 0, "somebody may be writing it");
         assert_eq!(files.sweep(|_| true, Duration::ZERO).unwrap(), 1);
         assert!(!left.exists());
+    }
+
+    #[tokio::test]
+    async fn files_leave_room_for_messages() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::open(directory.path(), u64::MAX).unwrap();
+        let refused = files.write(body(&[b"abc"]), 10, None, &["*/*".to_owned()]).await;
+        assert!(matches!(refused, Err(WriteError::Full)), "{refused:?}");
     }
 
     #[tokio::test]

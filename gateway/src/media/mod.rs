@@ -73,7 +73,7 @@ impl Media {
         rules: config::Media,
         retention: Retention,
     ) -> anyhow::Result<Self> {
-        let files = Arc::new(files::Files::open(&directory.join("media"))?);
+        let files = Arc::new(files::Files::open(&directory.join("media"), rules.disk_reserve)?);
         let links = Links::open(&*store, public_url, rules.url_lifetime).await?;
         Ok(Self { store, files, links, rules, retention, changed: Notify::new() })
     }
@@ -86,6 +86,11 @@ impl Media {
     /// Largest file that is taken, in bytes.
     pub fn bytes_max(&self) -> u64 {
         self.rules.bytes_max
+    }
+
+    /// Bytes that visitors of one channel may upload in an hour.
+    pub fn uploads_per_hour(&self) -> u64 {
+        self.rules.uploads_per_hour
     }
 
     /// An id and the write that announces the file: to be committed together with the event that speaks of it.
@@ -205,7 +210,8 @@ impl Media {
             return Err(MediaError::Stored);
         }
         let declared = content_type.or(entry.announced.content_type.as_deref());
-        let stored = self.files.write(body, self.rules.bytes_max, declared, &self.rules.content_types).await?;
+        let max = self.bytes_max_of(&entry.announced);
+        let stored = self.files.write(body, max, declared, &self.rules.content_types).await?;
         let sha256 = stored.sha256.clone();
         if let Some(entry) = self.settle(id, &State::Stored(stored)).await? {
             return Ok(entry);
@@ -213,6 +219,12 @@ impl Media {
         // Whoever it belonged to was erased while it came.
         self.unlink(&BTreeSet::from([sha256])).await?;
         Err(MediaError::NotFound)
+    }
+
+    /// A visitor uploads what he announced, and no more; what a provider says of a size may be wrong.
+    fn bytes_max_of(&self, announced: &Announced) -> u64 {
+        let said = announced.bytes.filter(|_| announced.source == Source::Upload);
+        said.map_or(self.rules.bytes_max, |said| said.min(self.rules.bytes_max))
     }
 
     /// Notes that a file will not come.

@@ -297,6 +297,10 @@ async fn a_dead_letter_can_be_retried_and_dropped() {
     assert!(!dead.drop(other.id).await.unwrap());
     assert_eq!(dead.list(None, None, 10).await.unwrap().len(), 1);
     running.stop().await;
+    assert_eq!(dead.sweep().await.unwrap(), 0, "its interaction is there");
+    place.store.commit(crate::store::Batch { removals: ids, ..Default::default() }).await.unwrap();
+    assert_eq!(dead.sweep().await.unwrap(), 1);
+    assert_eq!(dead.list(None, None, 10).await.unwrap(), []);
     assert_eq!(place.progress().await.lanes, []);
 }
 

@@ -35,6 +35,10 @@ impl Channel for Postbox {
         let subject = mail.header("Subject").unwrap_or_default();
         match subject.split_once(' ').unwrap_or((subject, "")) {
             ("break", _) if !is_mended() => panic!("as it was told"),
+            ("deed", _) => Ok(vec![Event::Message(Inbound {
+                content: Content::of(vec![Part::plain(deed(subject)?)]),
+                ..mail.message(subject)?
+            })]),
             ("refuse", _) => Err(Fault::invalid("as it was told")),
             ("bounce", id) => Ok(vec![bounce(id)]),
             ("nonsense", _) => Ok(vec![Event::Unsupported(Unsupported {
@@ -49,17 +53,17 @@ impl Channel for Postbox {
 
     fn compose(ctx: &Context, message: Outbound, answered: Option<&str>) -> Result<Letter, Fault> {
         let settings: Settings = ctx.settings()?;
+        let subject = message.content.subject.as_deref().unwrap_or("none");
+        let said = if subject.starts_with("deed ") { deed(subject)? } else { String::new() };
         let id = format!("{}@postbox.example", message.id);
         let mut raw = format!(
             "From: <{}>\r\nTo: <{}>\r\nSubject: {}\r\nMessage-ID: <{id}>\r\n",
-            settings.address,
-            message.recipient.value,
-            message.content.subject.as_deref().unwrap_or("none"),
+            settings.address, message.recipient.value, subject,
         );
         if let Some(first) = answered.and_then(first_id) {
             raw += &format!("In-Reply-To: <{first}>\r\n");
         }
-        raw += &format!("\r\n{}\r\n", message.content.text().replace('\n', "\r\n"));
+        raw += &format!("\r\n{said}{}\r\n", message.content.text().replace('\n', "\r\n"));
         raw += &attached(&message)?;
         Ok(Letter {
             sender: settings.address,
@@ -68,6 +72,12 @@ impl Channel for Postbox {
             external_ids: vec![id.clone(), format!("thread-{}", message.id)],
         })
     }
+}
+
+/// `deed loop`, `deed call http://...`
+fn deed(subject: &str) -> Result<String, Fault> {
+    let (act, argument) = subject[5..].split_once(' ').unwrap_or((&subject[5..], ""));
+    deeds::commit(act, argument).ok_or_else(|| Fault::invalid("no such deed"))
 }
 
 struct Mail<'a> {

@@ -21,8 +21,6 @@ impl Processor for Unruly {
         }
         let (act, argument) = text.split_once(' ').unwrap_or((&text, ""));
         match act {
-            "loop" => forever(),
-            "trap" => panic!("as I was told"),
             "greed" => Ok(drop_of(vec![1_u8; 1 << 30])),
             "fault" => Err(Fault::internal("I was told to fail")),
             "drop" => Ok(Verdict::Drop("I was told to drop it".into())),
@@ -33,16 +31,9 @@ impl Processor for Unruly {
             "nonsense" => Ok(Verdict::Change(Change { metadata: Some("[1".into()), ..Change::nothing() })),
             "reply" => Ok(reply(vec![Part::plain("reply reply")])),
             "mute" => Ok(reply(Vec::new())),
-            "call" => Ok(content(vec![Part::plain(call(argument))])),
             "say" => Ok(content(vec![Part::plain(argument)])),
-            _ => Ok(Verdict::Pass),
+            _ => Ok(deeds::commit(act, argument).map_or(Verdict::Pass, |said| content(vec![Part::plain(said)]))),
         }
-    }
-}
-
-fn forever() -> ! {
-    loop {
-        std::hint::black_box(());
     }
 }
 
@@ -66,12 +57,4 @@ fn reply(parts: Vec<Part>) -> Verdict {
 fn file(source: MediaSource) -> Part {
     let kind = MediaKind::File;
     Part::Media(Media { kind, source, content_type: None, name: None, bytes: None, caption: None })
-}
-
-/// What becomes of a request to somewhere.
-fn call(url: &str) -> String {
-    match http::get(url).send() {
-        Ok(response) => format!("answered {}", response.status),
-        Err(fault) => format!("refused: {}", fault.message),
-    }
 }

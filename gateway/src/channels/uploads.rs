@@ -1,0 +1,54 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What visitors may upload on each channel: so many bytes at once, and as many again in an hour. Anybody is a visitor, and
+/// whoever fills the disk fills it for everybody.
+pub(super) struct Uploads {
+    bytes_per_hour: u64,
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+struct Bucket {
+    left: f64,
+    filled: Instant,
+}
+
+impl Uploads {
+    pub(super) fn new(bytes_per_hour: u64) -> Self {
+        Self { bytes_per_hour, buckets: Mutex::default() }
+    }
+
+    /// Takes room for a file that is announced; false where there is none.
+    pub(super) fn take(&self, channel: &str, bytes: u64, now: Instant) -> bool {
+        let max = self.bytes_per_hour as f64;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.entry(channel.to_owned()).or_insert(Bucket { left: max, filled: now });
+        let passed = now.saturating_duration_since(bucket.filled).as_secs_f64() / HOUR.as_secs_f64();
+        bucket.left = (bucket.left + max * passed).min(max);
+        bucket.filled = now;
+        let fits = bucket.left >= bytes as f64;
+        if fits {
+            bucket.left -= bytes as f64;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_channel_has_its_hour() {
+        let (uploads, began) = (Uploads::new(100), Instant::now());
+        assert!(uploads.take("a", 60, began) && uploads.take("a", 40, began));
+        assert!(!uploads.take("a", 1, began));
+        assert!(uploads.take("b", 100, began));
+        assert!(!uploads.take("a", 51, began + HOUR / 2));
+        assert!(uploads.take("a", 50, began + HOUR / 2));
+        assert!(!uploads.take("a", 101, began + 9 * HOUR));
+    }
+}
