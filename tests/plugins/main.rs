@@ -4,11 +4,15 @@
 // A test's own modules have no outside, and a panic is how it fails.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 
+mod bind;
 mod broken;
 mod case;
+mod given;
 #[path = "../support/peer.rs"]
 mod peer;
 mod run;
+mod services;
+mod shown;
 
 use std::path::{Path, PathBuf};
 

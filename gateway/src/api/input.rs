@@ -79,14 +79,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
         read.map(|Query(value)| Self(value)).map_err(|rejection| {
             let text = rejection.body_text();
             let why = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-            unprocessable_query(why)
+            unprocessable_query(&json::shortened(why))
         })
     }
 }
 
 /// 422 for a parameter.
 pub(super) fn unprocessable_query(why: &str) -> Problem {
-    let detail = format!("query: {}", json::shortened(why));
+    let detail = format!("query: {why}");
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with("path", "query")
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Page, event, ok};
 use super::input::{Id, NoParams, Params, unprocessable_query};
 use super::{Api, contacts};
+use crate::config::suggestion;
 use crate::edge::Problem;
 use crate::interaction::Kind;
 use crate::store::{Filter, Order, Record};
@@ -66,7 +67,7 @@ pub(super) fn kind(name: Option<&str>) -> Result<Option<Kind>, Problem> {
     let Some(name) = name else { return Ok(None) };
     let unknown = || {
         let known: Vec<&str> = Kind::ALL.into_iter().map(Kind::as_str).collect();
-        unprocessable_query(&format!("type: there is no such type; there are: {}", known.join(", ")))
+        unprocessable_query(&format!("type: there is no such type; {}", suggestion(name, &known)))
     };
     Kind::parse(name).map(Some).ok_or_else(unknown)
 }

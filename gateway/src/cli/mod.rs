@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::Level;
 
 /// One gateway between every customer channel and every contact center.
 #[derive(Parser)]
@@ -64,7 +65,7 @@ enum PluginCommand {
 /// Does what the command line says; 0 for success, 1 for failure, 2 for a wrong command line.
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    logging::start();
+    logging::start(command.log_level());
     let done = runtime().and_then(|runtime| match command {
         Command::Run { config } => runtime.block_on(run::run(&config)),
         Command::Check { config, explain } => runtime.block_on(check::check(&config, explain.as_deref())),
@@ -78,6 +79,13 @@ pub fn main() -> ExitCode {
             say(&format!("omnigate: {error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Command {
+    /// Who only asks wants the answer, and nothing of how it came about.
+    fn log_level(&self) -> Level {
+        if matches!(self, Self::Run { .. }) { Level::INFO } else { Level::WARN }
     }
 }
 

@@ -30,6 +30,7 @@ mod values;
 
 pub use keywords::{START, STOP};
 pub use load::Loaded;
+pub use nearest::suggestion;
 pub use patterns::NamePattern;
 pub use problem::{ConfigErrors, Problem};
 pub use read::KnownKey;

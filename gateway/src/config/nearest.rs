@@ -4,7 +4,7 @@ use strsim::damerau_levenshtein;
 const WORD_BYTES_MAX: usize = 64;
 
 /// Way out for an unknown name: the nearest of `known`, else all of them.
-pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
+pub fn suggestion(name: &str, known: &[&str]) -> String {
     match nearest(name, known) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None if known.is_empty() => "nothing is known here".into(),

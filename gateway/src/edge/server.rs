@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 
+use super::descriptors::connections_possible;
 use super::patience::patience;
 use super::reluctant::Reluctant;
 use super::{Edge, Problem, requests};
@@ -35,6 +36,7 @@ const HEAD_MAX: usize = 64 << 10;
 /// configuration follows another, connections stay open and requests on them are answered.
 pub struct Listening {
     listener: TcpListener,
+    connections_possible: usize,
     pub address: SocketAddr,
     /// Who answers; nobody before the first generation.
     answering: watch::Sender<Present>,
@@ -67,6 +69,7 @@ impl Listening {
         let address = listener.local_addr()?;
         let listening = Arc::new(Self {
             listener,
+            connections_possible: connections_possible(),
             address,
             answering: watch::Sender::new(None),
             connections: TaskTracker::new(),
@@ -75,6 +78,11 @@ impl Listening {
         });
         tokio::spawn(listening.clone().accept());
         Ok(listening)
+    }
+
+    /// How many connections are taken at once, where the process may not open files for as many as are wanted.
+    pub fn fewer_than(&self, wanted: usize) -> Option<usize> {
+        (self.connections_possible < wanted).then_some(self.connections_possible)
     }
 
     /// From now on these answer, while the generation before them ends.
@@ -118,7 +126,7 @@ impl Listening {
     async fn next(&self) -> std::io::Result<(TcpStream, Duration)> {
         loop {
             let rules = self.rules().await;
-            let (open, max) = (self.connections.len(), rules.connections_max);
+            let (open, max) = (self.connections.len(), rules.connections_max.min(self.connections_possible));
             if open < max {
                 return Ok((self.listener.accept().await?.0, patience(rules.request_timeout, open, max)));
             }

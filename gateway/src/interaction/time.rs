@@ -80,7 +80,8 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let timestamp: jiff::Timestamp = text.parse().map_err(de::Error::custom)?;
+        let rule = |_| de::Error::custom("must be a time of RFC 3339, such as 2026-01-01T12:00:00Z");
+        let timestamp: jiff::Timestamp = text.parse().map_err(rule)?;
         Ok(Self::from_ms(timestamp.as_millisecond()))
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::manifest::Contract;
 use super::pace::Pace;
-use super::{Manifest, Plugins, Schemes, Transport};
+use super::{Manifest, Plugins, Schemes, Transport, settings};
 use crate::config::{Channel, Connector, Fields, HostPattern, Limits, OAuth2, Problem, Processor, Secret};
 use crate::interaction::{Country, Time};
 
@@ -246,7 +246,10 @@ pub fn missing_processor(processor: &str, plugin: &str, plugins: &Plugins) -> Pr
 }
 
 fn missing_at(path: String, id: &str, plugins: &Plugins) -> Problem {
-    let rule = format!("no plugin with this id in plugins.directory; there are: {}", plugins.ids().join(", "));
+    let rule = match plugins.ids().join(", ") {
+        none if none.is_empty() => "there is no plugin in plugins.directory: does it name the right one?".to_owned(),
+        ids => format!("no plugin with this id in plugins.directory; there are: {ids}"),
+    };
     Problem::new(path, Some(format!("{id:?}")), rule)
 }
 
@@ -287,7 +290,7 @@ fn misplaced(path: &str, wanted: Contract, manifest: &Manifest) -> Option<Proble
 fn check_account(place: &str, account: &Account<'_>, manifest: &Manifest) -> Checked {
     let mut checked = Checked::default();
     let settings = manifest.with_defaults(account.settings);
-    check_settings(place, manifest, &settings, &mut checked.problems);
+    checked.problems.extend(settings::check(&format!("{place}.settings"), manifest, &settings));
     check_slots(place, account, manifest, &mut checked.problems);
     let missing = wanted_hosts(manifest, &settings).into_iter().filter(|host| !account.hosts.contains(host));
     checked.warnings.extend(missing.map(|host| {
@@ -295,22 +298,6 @@ fn check_account(place: &str, account: &Account<'_>, manifest: &Manifest) -> Che
         Problem::new(format!("{place}.grants.hosts"), None, rule)
     }));
     checked
-}
-
-fn check_settings(place: &str, manifest: &Manifest, settings: &Map<String, Value>, problems: &mut Vec<Problem>) {
-    let path = format!("{place}.settings");
-    let validator = match jsonschema::validator_for(&manifest.settings) {
-        Ok(validator) => validator,
-        Err(error) => {
-            let rule = format!("the settings schema of plugin {} is not valid: {error}", manifest.id);
-            return problems.push(Problem::new(path, None, rule));
-        }
-    };
-    for error in validator.iter_errors(&Value::Object(settings.clone())) {
-        let place = format!("{path}{}", error.instance_path().to_string().replace('/', "."));
-        let hint = format!("; `omnigate plugin inspect` shows the settings of {}", manifest.id);
-        problems.push(Problem::new(place, None, format!("{error}{hint}")));
-    }
 }
 
 fn check_slots(place: &str, account: &Account<'_>, manifest: &Manifest, problems: &mut Vec<Problem>) {

@@ -16,6 +16,7 @@ mod registry;
 mod rehearsal;
 mod schemes;
 mod services;
+mod settings;
 mod state;
 
 pub use admission::AdmissionError;

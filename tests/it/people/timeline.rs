@@ -35,7 +35,7 @@ async fn a_timeline_is_filtered() {
     let path = format!("/v1/contacts/{one}/timeline");
     for (query, why) in [
         ("direction=up", "query: direction: unknown variant `up`, expected `inbound` or `outbound`"),
-        ("since=yesterday", "query: since: "),
+        ("since=yesterday", "query: since: must be a time of RFC 3339, such as "),
         ("type=message.received&direction=outbound", "query: type: nothing of this type goes in this direction"),
     ] {
         let problem = client.get(&format!("{path}?{query}")).await.expect(422).detail();

@@ -17,11 +17,11 @@ class Panel {
     this.badge = el('span', { class: 'badge', 'data-role': 'badge', 'aria-hidden': 'true', hidden: true });
     this.launcher = roundButton('launcher', say('open'), ICONS.chat, () => (this.isOpen ? this.close() : this.open()), { class: 'launcher', 'aria-expanded': 'false', 'aria-haspopup': 'dialog' });
     this.launcher.append(this.badge);
-    this.title = el('h2', { id: 'title', dir: 'auto' }, say('chat'));
+    this.title = el('bdi', {}, say('chat'));
     this.banner = el('div', { class: 'banner', role: 'status', 'data-role': 'status' });
     this.typing = el('div', { class: 'typing', 'data-role': 'typing' });
     this.panel = el('section', { class: 'panel', part: 'panel', 'data-role': 'panel', role: 'dialog', 'aria-labelledby': 'title', tabindex: '-1', hidden: true },
-      el('header', {}, this.title, roundButton('close', say('close'), ICONS.close, () => this.close())),
+      el('header', {}, el('h2', { id: 'title' }, this.title), roundButton('close', say('close'), ICONS.close, () => this.close())),
       this.banner, this.messages.node, this.typing, ...this.composer.nodes);
     this.announcer = el('div', { class: 'sr', role: 'status', 'data-role': 'announcer' });
     this.root = el('div', { class: 'root', dir: DIRECTION, lang: LOCALE }, this.panel, this.launcher, this.announcer);
