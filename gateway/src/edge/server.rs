@@ -47,6 +47,15 @@ pub struct Listening {
     last: CancellationToken,
 }
 
+/// How long a connection is waited for.
+#[derive(Clone, Copy)]
+struct Waiting {
+    /// Until a request's headers are there.
+    headers: Duration,
+    /// Until something of an answer is taken: whoever has a socket on a slow line is no worse off where there are many.
+    reader: Duration,
+}
+
 type Present = Option<Arc<Generation>>;
 
 /// What answers requests until the configuration changes.
@@ -112,7 +121,7 @@ impl Listening {
                 accepted = self.next() => accepted,
             };
             match accepted {
-                Ok((stream, timeout)) => self.hold(stream, timeout),
+                Ok((stream, waiting)) => self.hold(stream, waiting),
                 Err(error) => {
                     // Out of file descriptors, mostly: it passes when connections close.
                     tracing::error!(%error, "no connection can be taken");
@@ -122,13 +131,15 @@ impl Listening {
         }
     }
 
-    /// The next connection, and how long it is waited for: for headers, and for somebody who takes the answer. What cannot be served waits in the kernel's queue and not in our memory.
-    async fn next(&self) -> std::io::Result<(TcpStream, Duration)> {
+    /// The next connection. What cannot be served waits in the kernel's queue and not in our memory.
+    async fn next(&self) -> std::io::Result<(TcpStream, Waiting)> {
         loop {
             let rules = self.rules().await;
             let (open, max) = (self.connections.len(), rules.connections_max.min(self.connections_possible));
             if open < max {
-                return Ok((self.listener.accept().await?.0, patience(rules.request_timeout, open, max)));
+                let (stream, _) = self.listener.accept().await?;
+                let (headers, reader) = (patience(rules.request_timeout, open, max), rules.request_timeout);
+                return Ok((stream, Waiting { headers, reader }));
             }
             self.ended.notified().await;
         }
@@ -144,16 +155,16 @@ impl Listening {
         }
     }
 
-    fn hold(self: &Arc<Self>, stream: TcpStream, timeout: Duration) {
+    fn hold(self: &Arc<Self>, stream: TcpStream, waiting: Waiting) {
         let (this, token) = (self.clone(), self.connections.token());
         tokio::spawn(async move {
-            this.connection(stream, timeout).await;
+            this.connection(stream, waiting).await;
             drop(token);
             this.ended.notify_one();
         });
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream, timeout: Duration) {
+    async fn connection(self: &Arc<Self>, stream: TcpStream, waiting: Waiting) {
         // Without it, small answers wait for the other side's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let this = self.clone();
@@ -163,10 +174,10 @@ impl Listening {
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(timeout)
+            .header_read_timeout(waiting.headers)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(Reluctant::new(stream, timeout)), service)
+            .serve_connection(TokioIo::new(Reluctant::new(stream, waiting.reader)), service)
             .with_upgrades();
         tokio::pin!(served);
         let ended = tokio::select! {
