@@ -1,5 +1,8 @@
 //! Puts the rooms together, runs them, and takes them down in order.
 
+mod mailboxes;
+mod subscribers;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,31 +15,25 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::accept::{self, Accept};
+use crate::accept::Accept;
 use crate::api::{Api, Keys};
 use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
 use crate::config::{Config, Problem, Secret};
-use crate::connectors::{self, Connector, Connectors, Lookups, Memory};
+use crate::connectors::{Connectors, Lookups, Memory};
 use crate::customer::{Consents, Directory};
-use crate::deliver::{
-    self, Attributed, Backend, ChannelSender, DeadLetters, Deliveries, Fetcher, Handover, Living, Shutdown, Story,
-    Subscriber, Target,
-};
+use crate::deliver::{self, DeadLetters, Deliveries, Shutdown, Subscriber};
 use crate::edge::{Edge, Listening};
 use crate::egress::{Egress, Tokens};
 use crate::interaction::Time;
-use crate::mail::{self, Account, Intake, Login, Mailbox, Post};
-use crate::media::{self, Media};
+use crate::media::Media;
 use crate::outbound::Permits;
-use crate::plugin::{Artefacts, Plugins, Tools, Transport};
+use crate::plugin::{Artefacts, Plugins, Tools};
 use crate::privacy::Eraser;
 use crate::processors::Processors;
-use crate::routes::{self, Routes};
+use crate::routes::{self, Routes, Routing};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Cursor, Key, Lease, Partition, ProgressWrite, Store, StoreError, Stream, Usage, Write};
 
-/// Files that are fetched at once.
-const FETCHES: usize = 8;
 const TRIM_PERIOD: Duration = Duration::from_secs(3600);
 /// Duplicates are told for at least so long.
 const DEDUPE: Duration = Duration::from_secs(8 * 24 * 3600);
@@ -99,8 +96,10 @@ impl Gateway {
         let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
         let processors = Arc::new(Processors::new(&config));
         let (people, will) = (directory.clone(), consents.clone());
-        let accept = Accept::new(routes::around(&store, &config), people, will, media.clone(), base, retention);
-        let accept = accept.guarded(config.loops.clone());
+        let routing = Arc::new(Routing::new(&store, &config));
+        let log = routes::around(&store, &routing, retention.clone());
+        let accept = Accept::new(log, people, will, media.clone(), base, retention);
+        let accept = accept.guarded(config.loops.clone()).routed(routing);
         let limits = &config.plugins.limits;
         let kept_max = Usage { entries: limits.quarantine as u64, bytes: limits.quarantine_bytes };
         let accept = Arc::new(accept.behind(processors.clone(), kept_max));
@@ -240,47 +239,10 @@ impl Gateway {
     fn watch_backends(&self, lease: Lease, chores: &mut JoinSet<()>) {
         for stand_in in Routes::new(&self.config.routes).stand_ins() {
             let (deliveries, store) = (self.deliveries.clone(), self.store.clone());
-            let watch = deliver::Watch { stand_in, deliveries, store, lease, retention: self.config.store.retention };
+            let (accept, retention) = (self.edge.accept.clone(), self.config.store.retention);
+            let watch = deliver::Watch { stand_in, deliveries, store, lease, retention, accept };
             chores.spawn(watch.run());
         }
-    }
-
-    fn start_mailboxes(&self, stop: &CancellationToken, work: &mut JoinSet<Result<(), StoreError>>) {
-        for channel in self.edge.channels.iter() {
-            if let Some(mailbox) = self.mailbox(channel) {
-                work.spawn(mailbox.run(stop.clone()));
-            }
-        }
-    }
-
-    /// Of channels whose adapter has one, and whose settings say where it is.
-    fn mailbox(&self, channel: &Arc<crate::channels::Channel>) -> Option<Mailbox> {
-        let fetching = account(channel)?.imap?;
-        let login = self.login(channel, mail::IMAP_PASSWORD)?;
-        let intake = Intake {
-            channel: channel.clone(),
-            accept: self.edge.accept.clone(),
-            quarantine: self.edge.quarantine.clone(),
-            store: self.store.clone(),
-            retention: self.config.store.retention,
-            bytes_max: self.config.mail.bytes_max,
-        };
-        Some(Mailbox::new(intake, fetching, login, self.config.mail.rate))
-    }
-
-    /// Where a channel's letters are handed over.
-    fn post(&self, channel: &crate::channels::Channel) -> Option<Post> {
-        let server = account(channel)?.smtp?;
-        let address = channel.config.settings.get("address").and_then(serde_json::Value::as_str);
-        Some(Post::new(server, self.login(channel, mail::SMTP_PASSWORD), address))
-    }
-
-    /// A token where there is one, else the password of that slot.
-    fn login(&self, channel: &crate::channels::Channel, slot: &str) -> Option<Login> {
-        if let Some(source) = channel.config.oauth.get(mail::OAUTH) {
-            return Some(Login::Token(source.clone(), self.tokens.clone()));
-        }
-        channel.config.secrets.get(slot).cloned().map(Login::Password)
     }
 
     /// A backend that is new gets what happens from now on, and not the history of years; the log has that for whoever asks.
@@ -308,104 +270,6 @@ impl Gateway {
         self.deliveries.insert(handle);
         work.spawn(async move { task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string()))) });
     }
-
-    /// Backends, connectors, channels and the fetcher of media: all the same to the engine.
-    fn subscribers(&self, chores: &mut JoinSet<()>) -> anyhow::Result<Vec<Subscriber>> {
-        let mut subscribers = vec![self.fetcher()];
-        for (name, backend) in &self.config.backends {
-            subscribers.push(self.backend(name, backend)?);
-        }
-        subscribers.extend(self.edge.connectors.iter().map(|connector| self.connector(connector.clone(), chores)));
-        subscribers.extend(self.edge.channels.iter().map(|channel| self.sender(channel.clone())));
-        Ok(subscribers)
-    }
-
-    fn backend(&self, name: &str, backend: &crate::config::Backend) -> anyhow::Result<Subscriber> {
-        let (media, store, directory) = (self.edge.media.clone(), self.store.clone(), self.directory.clone());
-        let story = Arc::new(Story::new(name, backend, media, store, directory));
-        let url = backend.url.clone();
-        let target = Backend::new(name, self.egress.clone(), url, &backend.secret, backend.timeout, story)
-            .with_context(|| format!("backends.{name}.secret"))?;
-        let target = self.attributed(Arc::new(target));
-        Ok(self.subscriber(format!("backend:{name}"), Stream::All, backend.concurrency, false, target))
-    }
-
-    /// Where there are connectors, events tell what they know.
-    fn attributed(&self, target: Arc<dyn Target>) -> Arc<dyn Target> {
-        let connectors = self.edge.connectors.clone();
-        if connectors.is_empty() {
-            return target;
-        }
-        let (lookups, memory, directory) = (self.lookups.clone(), self.edge.memory.clone(), self.directory.clone());
-        Arc::new(Attributed { target, connectors, lookups, memory, directory })
-    }
-
-    /// Every interaction of a batch waits for a place of its own, and the next batch gathers while calls are under way.
-    fn connector(&self, connector: Arc<Connector>, chores: &mut JoinSet<()>) -> Subscriber {
-        let name = connectors::subscriber(&connector.name);
-        let places = connector.config.batch * (connector.config.concurrency + 1);
-        let idempotent = connector.bound().is_some_and(|bound| bound.plugin.manifest().idempotent);
-        let handover = Handover {
-            connector,
-            memory: self.edge.memory.clone(),
-            lookups: self.lookups.clone(),
-            directory: self.directory.clone(),
-            media: self.edge.media.clone(),
-        };
-        let (target, work) = handover.start();
-        chores.spawn(work);
-        self.subscriber(name, Stream::All, places, !idempotent, Arc::new(target))
-    }
-
-    fn sender(&self, channel: Arc<crate::channels::Channel>) -> Subscriber {
-        let (name, concurrency) = (accept::target(&channel.name), channel.config.concurrency);
-        let post = self.post(&channel);
-        let mark = channel.config.on_uncertain == crate::config::OnUncertain::Hold;
-        let target = ChannelSender {
-            channel,
-            accept: self.edge.accept.clone(),
-            directory: self.directory.clone(),
-            media: self.edge.media.clone(),
-            permits: self.permits.clone(),
-            store: self.store.clone(),
-            post,
-            retention: self.config.store.retention,
-            attempts_max: self.attempts_max(),
-        };
-        self.subscriber(name.clone(), Stream::Target(name), concurrency, mark, Arc::new(target))
-    }
-
-    fn fetcher(&self) -> Subscriber {
-        let target = Fetcher {
-            channels: self.edge.channels.clone(),
-            media: self.edge.media.clone(),
-            egress: self.egress.clone(),
-            attempts_max: self.attempts_max(),
-        };
-        self.subscriber(media::TARGET.into(), Stream::Target(media::TARGET.into()), FETCHES, false, Arc::new(target))
-    }
-
-    fn subscriber(
-        &self,
-        name: String,
-        stream: Stream,
-        concurrency: usize,
-        mark_uncertain: bool,
-        target: Arc<dyn Target>,
-    ) -> Subscriber {
-        let target = Arc::new(Living { store: self.store.clone(), target });
-        Subscriber { name, stream, concurrency, retries: self.config.delivery.retries.clone(), mark_uncertain, target }
-    }
-
-    fn attempts_max(&self) -> u32 {
-        u32::try_from(self.config.delivery.retries.len()).unwrap_or(u32::MAX).saturating_add(1)
-    }
-}
-
-/// The mailbox of a channel, if its adapter has one. Its settings were checked when it was bound.
-fn account(channel: &crate::channels::Channel) -> Option<Account> {
-    let bound = channel.bound().filter(|bound| bound.plugin.manifest().transport == Transport::Mail)?;
-    Account::of(&bound.plugin.manifest().with_defaults(&channel.config.settings)).ok()
 }
 
 /// Loads every plugin; one that is refused is told, and missed only by channels that want it.

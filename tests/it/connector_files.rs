@@ -7,15 +7,15 @@ use crate::support::{
     Call, Client, ConfigBuilder, Gateway, HubSpot, Mood, Object, Provider, ProviderAnswer, Telegram, Twilio, Upload,
 };
 
-const SMS: Twilio = Twilio("sms");
+pub(crate) const SMS: Twilio = Twilio("sms");
 const BOT: Telegram = Telegram("bot");
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
+pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 fn config(crm: &HubSpot, provider: &Provider) -> ConfigBuilder {
     ConfigBuilder::new().twilio(&SMS, Some(provider)).hubspot("crm", crm).retries(&["200ms"; 50])
 }
 
-fn picture(_: &Call) -> ProviderAnswer {
+pub(crate) fn picture(_: &Call) -> ProviderAnswer {
     let headers = vec![("content-type".to_owned(), "image/png".to_owned())];
     ProviderAnswer { status: 200, headers, body: Bytes::from_static(PNG), close: false }
 }
@@ -26,7 +26,7 @@ fn expected() -> Upload {
 }
 
 /// An MMS with so many files at the provider.
-async fn shows(client: &Client, provider: &Provider, sid: &str, files: usize) {
+pub(crate) async fn shows(client: &Client, provider: &Provider, sid: &str, files: usize) {
     let of = |number| {
         let url = format!("http://{}/files/{sid}/{number}", provider.address());
         [(format!("MediaUrl{number}"), url), (format!("MediaContentType{number}"), "image/png".to_owned())]

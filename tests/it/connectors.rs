@@ -6,12 +6,12 @@ use crate::support::{
     Backend, Client, ConfigBuilder, Gateway, HubSpot, Mood, Object, Provider, ProviderAnswer, Twilio, WhatsApp,
 };
 
-const SMS: Twilio = Twilio("support-sms");
-const SALES: Twilio = Twilio("sales-sms");
-const WHATSAPP: WhatsApp = WhatsApp("whatsapp");
-const CUSTOMER: &str = "+15550100123";
+pub(crate) const SMS: Twilio = Twilio("support-sms");
+pub(crate) const SALES: Twilio = Twilio("sales-sms");
+pub(crate) const WHATSAPP: WhatsApp = WhatsApp("whatsapp");
+pub(crate) const CUSTOMER: &str = "+15550100123";
 /// Enough of them that a test never meets the last one.
-const PAUSES: [&str; 50] = ["200ms"; 50];
+pub(crate) const PAUSES: [&str; 50] = ["200ms"; 50];
 
 fn config(crm: &HubSpot) -> ConfigBuilder {
     ConfigBuilder::new()
@@ -23,7 +23,7 @@ fn config(crm: &HubSpot) -> ConfigBuilder {
 }
 
 /// Message `number` of the customer, each on another one of three channels.
-async fn says(client: &Client, number: usize) {
+pub(crate) async fn says(client: &Client, number: usize) {
     let (id, text) = (format!("{number:04}"), format!("message {number}"));
     let webhook = match number % 3 {
         0 => SMS.sms(&format!("SM{id}"), CUSTOMER, &text),
@@ -39,7 +39,7 @@ fn history(crm: &HubSpot) -> Vec<String> {
     crm.all("communications").into_iter().map(text).collect()
 }
 
-fn expected(count: usize) -> Vec<String> {
+pub(crate) fn expected(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("message {number}")).collect()
 }
 

@@ -28,6 +28,8 @@ mod people;
 mod privacy;
 mod processors;
 mod routes;
+mod routes_control;
+mod salesforce;
 mod sending;
 mod support;
 mod tokens;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use url::Url;
 
 use crate::support::{Backend, Call, Client, ConfigBuilder, Delivery, Gateway, Provider, ProviderAnswer, Twilio};
@@ -29,24 +30,36 @@ impl Scene {
 
     /// An MMS with one file at the provider; gives the file's address in the backend's event, below the gateway.
     async fn receive(&self, sid: &str, content_type: &str) -> String {
-        let url = format!("http://{}/files/{sid}", self.provider.address());
-        let fields = [
+        self.receive_all(sid, content_type, &[sid]).await.remove(0)
+    }
+
+    /// The same with several.
+    async fn receive_all(&self, sid: &str, content_type: &str, files: &[&str]) -> Vec<String> {
+        let number = files.len().to_string();
+        let url = |name: &&str| format!("http://{}/files/{name}", self.provider.address());
+        let media: Vec<_> = files.iter().map(url).enumerate().collect();
+        let media: Vec<_> = media
+            .into_iter()
+            .flat_map(|(n, url)| [(format!("MediaUrl{n}"), url), (format!("MediaContentType{n}"), content_type.into())])
+            .collect();
+        let mut fields = vec![
             ("AccountSid", Twilio::ACCOUNT),
             ("MessageSid", sid),
             ("From", "+15550100123"),
             ("To", Twilio::NUMBER),
-            ("NumMedia", "1"),
-            ("MediaUrl0", &url),
-            ("MediaContentType0", content_type),
+            ("NumMedia", &number),
             ("Body", sid),
         ];
+        fields.extend(media.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         SMS.form(&fields).send(&self.gateway.client()).await.expect(200);
         let is_it = |delivery: &&Delivery| delivery.event["data"]["external_ids"][0] == sid;
         let event = self.backend.wait_for(sid, |all| all.iter().find(is_it).cloned()).await.event;
         let parts = event["data"]["message"]["parts"].as_array().unwrap().clone();
-        let media = parts.iter().find(|part| part["type"] == "media").unwrap();
-        let address: Url = media["url"].as_str().unwrap().parse().unwrap();
-        format!("{}?{}", address.path(), address.query().unwrap())
+        let address = |part: &Value| {
+            let address: Url = part["url"].as_str().unwrap().parse().unwrap();
+            format!("{}?{}", address.path(), address.query().unwrap())
+        };
+        parts.iter().filter(|part| part["type"] == "media").map(address).collect()
     }
 
     /// Without a key: the address alone opens it.
@@ -111,6 +124,17 @@ async fn a_file_that_is_too_large_or_gone_is_told_to_be_missing_for_good() {
     let gone = scene.receive("MM5", "image/png").await;
     let detail = "the file could not be fetched: the provider answered 404 Not Found";
     scene.stranger().get(&gone).await.expect_problem(410, "media-failed", detail);
+}
+
+#[tokio::test]
+async fn every_file_that_is_given_up_is_told_to_be_missing() {
+    let scene = Scene::new(|_| ProviderAnswer::json(500, "{}")).await;
+    let paths = scene.receive_all("MM6", "image/png", &["one", "two", "three"]).await;
+    scene.gateway.client().dead_letter().await;
+    for path in paths {
+        let detail = "the file could not be fetched: the provider answered 500 Internal Server Error";
+        scene.stranger().get(&path).await.expect_problem(410, "media-failed", detail);
+    }
 }
 
 #[tokio::test]

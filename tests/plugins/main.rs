@@ -7,6 +7,7 @@
 mod bind;
 mod broken;
 mod case;
+mod fuzz;
 mod given;
 #[path = "../support/peer.rs"]
 mod peer;

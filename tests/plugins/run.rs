@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omnigate::config::{self, Limits};
 use omnigate::egress::Egress;
 use omnigate::interaction::Time;
-use omnigate::plugin::exchange::{Arrived, Opening, Outcome, SessionState, Signal};
+use omnigate::plugin::exchange::{Arrived, Called, Opening, Outcome, Received, SessionState, Signal};
 use omnigate::plugin::{Binding, Plugin, Plugins, Tools};
 use serde_json::{Value, json};
 
@@ -62,21 +62,33 @@ impl Runner {
         serde_json::from_str(&hide(outcome.to_string())).unwrap()
     }
 
-    /// Hands mails to an adapter, one after the other; tells each that broke it, and why.
-    pub async fn receive(&self, plugin: &str, case: &str, mails: impl Iterator<Item = Vec<u8>>) -> Vec<String> {
+    /// A channel of an adapter that reads mails; the case says how it is configured.
+    pub async fn mailbox(&self, plugin: &str, case: &str) -> Mailbox<'_> {
         let case: Case = toml::from_str(case).unwrap();
         let plugin = self.plugins.get(plugin).unwrap_or_else(|| panic!("{plugin} is not built: cargo xtask plugins"));
         let peer = Peer::scripted(Vec::new()).await;
         let binding = Arc::new(bind(&case, &plugin, &peer, Path::new("case"), &self.limits));
-        let mut broken = Vec::new();
-        for raw in mails {
-            self.services.reset(&case);
-            let mail = Arrived { id: "1.1".into(), at: Time::from_ms(0), raw: raw.clone() };
-            if let Err(failure) = plugin.receive(&binding, mail).await.result {
-                broken.push(format!("{failure:?}: {}", String::from_utf8_lossy(&raw)));
-            }
-        }
-        broken
+        Mailbox { runner: self, plugin, binding, case }
+    }
+}
+
+/// Hands mails to an adapter.
+pub struct Mailbox<'a> {
+    runner: &'a Runner,
+    plugin: Arc<Plugin>,
+    binding: Arc<Binding>,
+    case: Case,
+}
+
+impl Mailbox<'_> {
+    pub fn limits(&self) -> &Limits {
+        &self.runner.limits
+    }
+
+    pub async fn receive(&self, raw: &[u8]) -> Called<Received> {
+        self.runner.services.reset(&self.case);
+        let mail = Arrived { id: "1.1".into(), at: Time::from_ms(0), raw: raw.to_vec() };
+        self.plugin.receive(&self.binding, mail).await
     }
 }
 

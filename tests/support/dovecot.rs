@@ -112,6 +112,7 @@ impl Dovecot {
         let began = Instant::now();
         while self.master.is_some() && self.log_in(password).is_none() {
             assert!(began.elapsed() < PATIENCE, "dovecot does not take the new password:\n{}", self.log());
+            // Its processes read the file each in its own time.
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -213,6 +214,7 @@ service stats {{
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.ports.plain)).is_err() {
             assert!(began.elapsed() < PATIENCE, "dovecot does not listen:\n{}", self.log());
+            // Nobody tells when it listens.
             std::thread::sleep(Duration::from_millis(20));
         }
     }

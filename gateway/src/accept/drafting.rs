@@ -265,8 +265,23 @@ impl<'a> Drafting<'a> {
         }
         self.answering(&mut data, &message.in_reply_to).await?;
         let content = self.message_of(&message.content, told).await?;
-        let id = self.push(kind, with_message(data, content), Some(&message.id));
+        let mut data = with_message(data, content);
+        if kind == Kind::MessageReceived {
+            self.control(&mut data).await?;
+        }
+        let id = self.push(kind, data, Some(&message.id));
         self.name(id, message);
+        Ok(())
+    }
+
+    /// Who is to answer by the message's route is in control, unless somebody else was given it.
+    async fn control(&mut self, data: &mut Interaction) -> Drafted {
+        let Some(routing) = &self.accept.routing else { return Ok(()) };
+        let Some(answering) = routing.answering(data).await? else { return Ok(()) };
+        let Some(conversation) = &mut data.conversation else { return Ok(()) };
+        if let Some(given) = self.session.answered_by(conversation.id, &answering.backend, &answering.route) {
+            conversation.control = given.control;
+        }
         Ok(())
     }
 

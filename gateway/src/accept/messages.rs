@@ -81,6 +81,17 @@ impl MessageState {
         Turn::Moved
     }
 
+    /// Writes down why the message is where it is. Tells whether that was not there yet.
+    pub(super) fn note(&mut self, index: usize, change: &StatusChange) -> bool {
+        let channel = self.ways[index].channel.name.clone();
+        let is_known = |step: &Step| step.channel == channel && step.change.reason == change.reason;
+        if self.history.len() >= HISTORY_MAX || self.history.iter().any(is_known) {
+            return false;
+        }
+        self.history.push(Step { channel, change: change.clone() });
+        true
+    }
+
     /// On, or the end.
     fn after_failure(&mut self, status: Status, change: &StatusChange, now: Time) -> Turn {
         if self.go_on(triggers(change.reason.as_ref()), now) {

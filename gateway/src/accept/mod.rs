@@ -10,6 +10,7 @@ mod happened;
 mod held;
 mod loops;
 mod messages;
+mod notes;
 mod passing;
 mod people;
 mod replies;
@@ -40,6 +41,7 @@ use crate::config::Loops;
 use crate::customer::{Consents, Directory};
 use crate::media::Media;
 use crate::processors::Processors;
+use crate::routes::Routing;
 use crate::store::{Quota, Retention, Store, StoreError, Usage};
 
 /// Rounds until giving up: in each, somebody else got through.
@@ -55,6 +57,7 @@ pub struct Accept {
     retention: Retention,
     loops: Loops,
     processors: Arc<Processors>,
+    routing: Option<Arc<Routing>>,
     /// Messages that wait for a processor, of each channel.
     held: Quota,
 }
@@ -72,7 +75,14 @@ impl Accept {
         let schema_url = format!("{public_url}/v1/schemas/interaction-1.json");
         let loops = Loops { bot_messages_per_hour: usize::MAX, bot_mails_per_hour: usize::MAX };
         let (processors, held) = (Arc::default(), Quota::new(store.clone(), Usage::default()));
-        Self { store, directory, consents, media, schema_url, retention, loops, processors, held }
+        let routing = None;
+        Self { store, directory, consents, media, schema_url, retention, loops, processors, routing, held }
+    }
+
+    /// With routes that say who is to answer.
+    #[must_use]
+    pub fn routed(self, routing: Arc<Routing>) -> Self {
+        Self { routing: Some(routing).filter(|routing| !routing.is_empty()), ..self }
     }
 
     /// With bounds for what no person writes.

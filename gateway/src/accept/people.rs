@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::envelope::news_event;
 use super::{Accept, Rounds, Trace};
-use crate::customer::{Change, Contact, Conversation, NoLink, Refused, Session, Why};
+use crate::customer::{Change, Contact, Conversation, NoLink, Refused, Session, Standing, Why};
 use crate::interaction::{ChannelRef, Identity, Time};
 use crate::store::{Batch, StoreError};
 
@@ -117,6 +117,22 @@ impl Accept {
             match self.settle(session, channel, trace).await {
                 Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
                 decided => return Ok(decided.map(|()| conversation)?),
+            }
+        }
+    }
+
+    /// A backend stands in for another one in a conversation, or gives it back.
+    ///
+    /// # Errors
+    /// As the store's commit.
+    pub async fn stand_in(&self, id: Uuid, what: &Standing, channel: Option<&ChannelRef>) -> Result<(), StoreError> {
+        let mut rounds = Rounds::default();
+        loop {
+            let mut session = self.directory.session(Time::now());
+            session.stand_in(id, what).await?;
+            match self.settle(session, channel, &Trace::from_header(None)).await {
+                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                decided => return decided,
             }
         }
     }

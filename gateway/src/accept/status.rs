@@ -4,6 +4,7 @@ use uuid::Uuid;
 use super::envelope::{blank, event};
 use super::fallback::due_write;
 use super::messages::{MessageState, Turn};
+use super::notes::{self, Noted};
 use super::{Accept, Rounds, Trace, external_key, id_value, name_key};
 use crate::interaction::{
     Author, AuthorKind, ChannelRef, ConversationRef, Direction, Identity, Interaction, Kind, Loss, Reason, Status,
@@ -170,6 +171,9 @@ impl Accept {
         let pieces = way.pieces.clone();
         let external = named.map(String::as_str);
         let turn = state.advance(index, external, &change, now);
+        if turn == Turn::Nothing && notes::tells(&state.ways[index], report) {
+            return self.note(Noted { state, read: &entry, index, report, change: &change }, trace).await;
+        }
         if turn == Turn::Nothing && batch.writes.is_empty() && pieces == state.ways[index].pieces {
             return Ok(false);
         }
@@ -219,7 +223,7 @@ impl Accept {
     }
 
     /// `target`: who must do something because of it.
-    async fn status_event(
+    pub(super) async fn status_event(
         &self,
         state: &MessageState,
         index: usize,

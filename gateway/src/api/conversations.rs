@@ -39,7 +39,7 @@ async fn answer(api: &Api, conversation: Conversation) -> Answer {
 }
 
 pub(super) async fn shown(api: &Api, conversation: Conversation) -> Result<Shown, Problem> {
-    let Conversation { id, contact, channels, opened_at, closed_at, control } = conversation;
+    let Conversation { id, contact, channels, opened_at, closed_at, control, .. } = conversation;
     let contact_id = contacts::leader(api, contact).await?;
     Ok(Shown { id, contact_id, channels, opened_at, closed_at, control })
 }

@@ -86,17 +86,35 @@ fn tag(text: &str) -> Result<Tag, String> {
     Ok(Tag { name: line(name.trim())?, value: value.map(|value| line(value.trim())).transpose()? })
 }
 
+/// `tier` of any connector, `crm.tier` of one: the same as `crm = { tier = .. }`.
 fn attributes(section: &Section<'_>) -> BTreeMap<String, Vec<String>> {
-    let typed = section.json("attribute");
-    let values = typed.into_iter().filter_map(|(name, value)| match scalars(&value) {
-        Some(values) => Some((name, values)),
+    let mut attributes = BTreeMap::new();
+    for (name, value) in section.json("attribute") {
+        match value {
+            serde_json::Value::Object(of_one) => {
+                of_one
+                    .iter()
+                    .for_each(|(inner, value)| attribute(section, format!("{name}.{inner}"), value, &mut attributes));
+            }
+            value => attribute(section, name, &value, &mut attributes),
+        }
+    }
+    attributes
+}
+
+fn attribute(
+    section: &Section<'_>,
+    name: String,
+    value: &serde_json::Value,
+    attributes: &mut BTreeMap<String, Vec<String>>,
+) {
+    match scalars(value) {
+        Some(values) => drop(attributes.insert(name, values)),
         None => {
             let rule = format!("{name} must be a text, a number, true or false, or a list of them");
             section.problem("attribute", &rule);
-            None
         }
-    });
-    values.collect()
+    }
 }
 
 fn scalars(value: &serde_json::Value) -> Option<Vec<String>> {

@@ -112,7 +112,7 @@ impl Memory {
             .filter_map(|(id, note)| Some(Write::put(key(connector, id?), json(note.as_ref()?)).expiring(expires)));
         let writes: Vec<_> = lasting.collect();
         let Some(contact) = subject.contact.filter(|_| taken.contact.is_some()) else {
-            return self.commit(writes).await;
+            return self.commit(subject.contact, writes).await;
         };
         self.change(connector, contact, &writes, |kept| kept.note.clone_from(&taken.contact)).await.map(drop)
     }
@@ -175,7 +175,7 @@ impl Memory {
                 writes.push(Write::over(key(connector, contact), entry.as_ref(), json(&after)));
                 writes.extend(pointers(connector, contact, &before, &after));
             }
-            match self.commit(writes).await {
+            match self.commit(Some(contact), writes).await {
                 Err(StoreError::Conflict(_)) => {}
                 committed => return committed.map(|()| after != before),
             }
@@ -183,11 +183,19 @@ impl Memory {
         Err(StoreError::Unavailable("too many changes at once".into()))
     }
 
-    async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+    /// An erasure looks for notes after its first commit. What is written after that takes itself back.
+    async fn commit(&self, contact: Option<Uuid>, writes: Vec<Write>) -> Result<(), StoreError> {
         if writes.is_empty() {
             return Ok(());
         }
-        self.store.commit(Batch { writes, ..Batch::default() }).await.map(drop)
+        let undo: Vec<Write> = writes.iter().map(|write| Write::delete(write.key.clone())).collect();
+        self.store.commit(Batch { writes, ..Batch::default() }).await?;
+        match contact {
+            Some(contact) if self.store.is_buried(contact).await? => {
+                self.store.commit(Batch { writes: undo, ..Batch::default() }).await.map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn kept(&self, connector: &str, contact: Uuid) -> Result<(Kept, Option<Entry>), StoreError> {
@@ -288,6 +296,28 @@ mod tests {
         assert_eq!(memory.apply("crm", &change("17", News::Removed)).await.unwrap(), 0, "the old id leads nowhere");
         memory.apply("crm", &change("99", News::Removed)).await.unwrap();
         assert_eq!(memory.contact("crm", contact).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn of_whom_was_erased_nothing_is_noted() {
+        let directory = tempfile::tempdir().unwrap();
+        let (memory, contact, other) = (memory(directory.path()), Uuid::now_v7(), Uuid::now_v7());
+        let found = |id: &str| Found { contact: note(id), attributes: Some(object(json!({"owner": "Ann"}))) };
+        let subject = |contact| Subject {
+            contact: Some(contact),
+            conversation: Some(Uuid::now_v7()),
+            interaction: Uuid::now_v7(),
+            about: None,
+        };
+        let taken = Taken { contact: note("17"), activity: note("a"), conversation: note("c") };
+        memory.store.commit(Batch { burials: vec![contact], ..Batch::default() }).await.unwrap();
+        // What was on its way when the erasure began, and ends after it.
+        memory.learn("crm", contact, &found("17")).await.unwrap();
+        memory.remember("crm", &subject(contact), &taken).await.unwrap();
+        memory.remember("crm", &subject(contact), &Taken { contact: None, ..taken.clone() }).await.unwrap();
+        assert!(memory.store.scan("", None, 10).await.unwrap().is_empty());
+        memory.learn("crm", other, &found("18")).await.unwrap();
+        assert_eq!(memory.contact("crm", other).await.unwrap(), note("18"));
     }
 
     #[tokio::test]

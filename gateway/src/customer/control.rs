@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::draft::{Draft, Talk};
+use super::records::Held;
 use super::{Conversation, News, Session, Why};
 use crate::interaction::{Kind, Time};
 use crate::store::StoreError;
@@ -130,13 +131,10 @@ impl Draft {
         if conversation.value().control.as_deref() == to {
             return Ok(None);
         }
-        let from = std::mem::replace(&mut conversation.change().control, to.map(str::to_owned));
-        let passed = conversation.value().clone();
-        let detail = detail(why, json!({ "from": from, "to": to }));
-        Ok(Some(self.news(Kind::ConversationControl, passed.contact, &passed, detail)))
+        Ok(self.hand(id, to, Held::Hand, detail(why, json!({}))))
     }
 
-    fn talk(&mut self, id: Uuid) -> Option<&mut Talk> {
+    pub(super) fn talk(&mut self, id: Uuid) -> Option<&mut Talk> {
         self.threads.iter_mut().find(|talk| talk.conversation.value().id == id)
     }
 }

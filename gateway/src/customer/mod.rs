@@ -6,6 +6,7 @@
 //! A person is one or several **members**. The log names the member whose address an interaction came from or went to,
 //! and never the person: so joining two long histories writes two records, and separating them restores what was.
 
+mod answering;
 mod consent;
 mod control;
 mod directory;
@@ -21,6 +22,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use answering::Standing;
 pub use consent::{Consent, Consents, Decision, Source, Subject, Unwanted};
 pub use control::{Change, Refused};
 pub use directory::Directory;

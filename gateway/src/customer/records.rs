@@ -66,6 +66,30 @@ pub struct Conversation {
     /// The backend that is in control, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
+    /// In what manner.
+    #[serde(default, skip_serializing_if = "Held::is_nobody")]
+    pub(super) held: Held,
+}
+
+/// How control of a conversation came to be where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Held {
+    /// As it was at the beginning: nobody's, or of whom the configuration or the opening gave it to.
+    #[default]
+    Nobody,
+    /// By the route of the newest message: it passes with the next one.
+    Route,
+    /// Somebody passed it: no route changes that.
+    Hand,
+    /// Until that backend is back.
+    StandIn { back_to: String, held: Box<Held> },
+}
+
+impl Held {
+    fn is_nobody(&self) -> bool {
+        *self == Self::Nobody
+    }
 }
 
 impl Contact {
@@ -161,7 +185,7 @@ impl Member {
 impl Conversation {
     pub(super) fn new(contact: Uuid, channel: &str, control: Option<String>, now: Time) -> Self {
         let channels = vec![channel.to_owned()];
-        Self { id: Uuid::now_v7(), contact, channels, opened_at: now, closed_at: None, control }
+        Self { id: Uuid::now_v7(), contact, channels, opened_at: now, closed_at: None, control, held: Held::Nobody }
     }
 
     /// Where it is kept.

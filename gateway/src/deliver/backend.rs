@@ -12,6 +12,7 @@ use url::Url;
 
 use super::schedule::retry_after;
 use super::signature::{InvalidSecret, Signer};
+use super::story::passes_control;
 use super::target::{Attempt, Outcome, Scope, Target};
 use crate::accept::Trace;
 use crate::config::Secret;
@@ -130,7 +131,8 @@ impl Target for Backend {
     }
 
     fn wants(&self, record: &Record) -> bool {
-        routes::taken(record).is_none_or(|route| route.backends.contains(&self.name)) && self.render.wants(record)
+        let is_named = || routes::taken(record).is_none_or(|route| route.backends.contains(&self.name));
+        (passes_control(record, &self.name) || is_named()) && self.render.wants(record)
     }
 
     fn may_get(&self, record: &Record) -> bool {

@@ -40,20 +40,25 @@ enum Missed {
 #[async_trait]
 impl Target for Fetcher {
     async fn deliver(&self, record: &Record, attempt: Attempt) -> Outcome {
-        let mut missed = None;
+        let (mut missed, mut pause) = (Vec::new(), None);
         let event = serde_json::from_slice::<Event>(&record.body).ok();
         for id in event.iter().flat_map(|event| self.media.ids_in(event)) {
             match self.fetch(record, id, attempt).await {
                 Ok(()) => {}
                 Err(Missed::Never { why }) => self.give_up(id, &why).await,
-                Err(later) => missed = Some((id, later)),
+                Err(Missed::Later { after, why }) => {
+                    pause = pause.max(after);
+                    missed.push((id, why));
+                }
             }
         }
-        let Some((id, Missed::Later { after, why })) = missed else { return Outcome::Done };
+        let Some((_, why)) = missed.last().cloned() else { return Outcome::Done };
         if attempt.number < self.attempts_max {
-            return Outcome::Retry { after, why, scope: Scope::Lane };
+            return Outcome::Retry { after: pause, why, scope: Scope::Lane };
         }
-        self.give_up(id, &why).await;
+        for (id, why) in missed {
+            self.give_up(id, &why).await;
+        }
         Outcome::GiveUp { why }
     }
 

@@ -3,17 +3,21 @@
 //! Nothing is taken from the backend that is away: its work stays open, and it gets everything when it is back. Each record is
 //! handed over once, together with the note that it was.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::handle::{ControlError, Deliveries, Handle};
+use super::story::passes_control;
 use super::subscriber::SubscriberState;
+use crate::accept::Accept;
+use crate::customer::Standing;
 use crate::interaction::Time;
 use crate::routes::{self, StandIn};
-use crate::store::{Key, Lease, Position, Record, Store, StoreError, Stream, Write};
+use crate::store::{Batch, Key, Lease, Position, Record, Store, StoreError, Stream, Write};
 
 /// Records read, and handed over, at once.
 const PAGE: usize = 200;
@@ -29,13 +33,18 @@ pub struct Watch {
     pub lease: Lease,
     /// As long as the log keeps what was handed over.
     pub retention: Duration,
+    pub accept: Arc<Accept>,
 }
 
 /// What was seen of a backend.
 struct Seen {
     delivered: u64,
     /// When it last took something, or had nothing to take.
-    well_at: Instant,
+    well_at: Time,
+    /// That is written down, since it is not well any more: a restart goes on counting.
+    is_noted: bool,
+    /// Conversations are to be given back, or may be.
+    holds: bool,
 }
 
 /// An absence: how far its records were handed over.
@@ -50,10 +59,15 @@ impl Watch {
     /// Goes on until it is dropped.
     pub async fn run(self) {
         let look_every = (self.stand_in.after / 5).clamp(LOOK_MIN, LOOK_MAX);
-        let mut seen = Seen { delivered: 0, well_at: Instant::now() };
+        let mut seen = Seen { delivered: 0, well_at: Time::now(), is_noted: false, holds: true };
         let mut absence = None;
+        let mut is_known = false;
         loop {
+            is_known = is_known || self.recall(&mut seen).await;
             sleep(look_every).await;
+            if !is_known {
+                continue;
+            }
             if let Err(error) = self.look(&mut seen, &mut absence).await {
                 tracing::warn!(backend = self.stand_in.backend, %error, "cannot hand over to the backend that stands in; trying again");
             }
@@ -63,13 +77,18 @@ impl Watch {
     async fn look(&self, seen: &mut Seen, absence: &mut Option<Absence>) -> Result<(), ControlError> {
         let StandIn { backend, stands_in, after } = &self.stand_in;
         let (Some(away), Some(stand_in)) = (self.handle(backend), self.handle(stands_in)) else { return Ok(()) };
-        seen.note(&away.state());
-        if seen.well_at.elapsed() < *after {
+        self.write_down(seen, &away.state()).await?;
+        if Time::now().since(seen.well_at) < *after {
             if absence.take().is_some() {
                 tracing::info!(backend, stands_in, "the backend is back");
             }
+            if seen.holds && !seen.is_noted {
+                self.give_back().await?;
+                seen.holds = false;
+            }
             return Ok(());
         }
+        seen.holds = true;
         if absence.is_none() {
             tracing::error!(backend, stands_in, "the backend has taken nothing for too long: another one stands in");
             *absence = Some(self.begin(&away).await?);
@@ -130,9 +149,16 @@ impl Watch {
                 }
             }
             let expires = Time::now().plus(self.retention);
+            let conversations: BTreeSet<Uuid> = page
+                .iter()
+                .filter(|record| fresh.iter().any(|(id, _)| *id == record.id))
+                .filter_map(|record| record.conversation)
+                .collect();
             let notes = fresh.iter().map(|(id, _)| Write::put(self.key(*id), "1").expiring(expires));
-            let notes = notes.collect();
+            let held = conversations.iter().map(|id| Write::put(self.held_key(*id), "1").expiring(expires));
+            let notes = notes.chain(held).collect();
             stand_in.put_back(fresh, false, notes).await?;
+            self.take(&conversations).await?;
             absence.next.drain(..page.len());
         }
     }
@@ -150,7 +176,80 @@ impl Watch {
     }
 
     fn concerns(&self, record: &Record) -> bool {
-        routes::taken(record).is_some_and(|route| self.stand_in.concerns(&route))
+        let is_told_anyway = passes_control(record, &self.stand_in.stands_in);
+        !is_told_anyway && routes::taken(record).is_some_and(|route| self.stand_in.concerns(&route))
+    }
+
+    /// Who gets what a person says is to answer it, too.
+    async fn take(&self, conversations: &BTreeSet<Uuid>) -> Result<(), StoreError> {
+        let StandIn { backend, stands_in, .. } = &self.stand_in;
+        let takes = Standing::Takes { from: backend.clone(), to: stands_in.clone() };
+        for conversation in conversations {
+            self.accept.stand_in(*conversation, &takes, None).await?;
+        }
+        Ok(())
+    }
+
+    /// What it took over goes back, where nobody passed it on meanwhile.
+    async fn give_back(&self) -> Result<(), StoreError> {
+        let gives = Standing::Gives { back_to: self.stand_in.backend.clone() };
+        loop {
+            let page = self.store.scan(&self.held_prefix(), None, PAGE).await?;
+            let mut writes = Vec::with_capacity(page.len());
+            for (key, _) in &page {
+                if let Some(conversation) = key.0.rsplit('/').next().and_then(|id| id.parse().ok()) {
+                    self.accept.stand_in(conversation, &gives, None).await?;
+                }
+                writes.push(Write::delete(key.clone()));
+            }
+            if writes.is_empty() {
+                return Ok(());
+            }
+            self.store.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+    }
+
+    /// Since when the backend is away, if it was when the gateway ended. Tells whether the store could be asked.
+    async fn recall(&self, seen: &mut Seen) -> bool {
+        match self.store.get(&self.away_key()).await {
+            Ok(entry) => {
+                let since = entry.and_then(|entry| std::str::from_utf8(&entry.value).ok()?.parse().ok());
+                seen.is_noted = since.is_some();
+                seen.well_at = since.map_or(seen.well_at, Time::from_ms);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(backend = self.stand_in.backend, %error, "cannot read since when the backend is away; trying again");
+                false
+            }
+        }
+    }
+
+    /// Only what changes: a backend that is well costs no write.
+    async fn write_down(&self, seen: &mut Seen, state: &SubscriberState) -> Result<(), StoreError> {
+        let is_well = seen.note(state);
+        if is_well != seen.is_noted {
+            return Ok(());
+        }
+        let write = match is_well {
+            true => Write::delete(self.away_key()),
+            false => Write::put(self.away_key(), seen.well_at.ms().to_string()),
+        };
+        self.store.commit(Batch { writes: vec![write], ..Batch::default() }).await?;
+        seen.is_noted = !is_well;
+        Ok(())
+    }
+
+    fn away_key(&self) -> Key {
+        Key::of(&["away", &self.stand_in.backend, &self.stand_in.stands_in])
+    }
+
+    fn held_prefix(&self) -> String {
+        Key::prefix(&["stands-in", &self.stand_in.backend, &self.stand_in.stands_in])
+    }
+
+    fn held_key(&self, conversation: Uuid) -> Key {
+        Key::of(&["stands-in", &self.stand_in.backend, &self.stand_in.stands_in, &conversation.to_string()])
     }
 
     fn key(&self, record: Uuid) -> Key {
@@ -160,11 +259,14 @@ impl Watch {
 }
 
 impl Seen {
-    fn note(&mut self, state: &SubscriberState) {
+    /// Tells whether it is well.
+    fn note(&mut self, state: &SubscriberState) -> bool {
         let has_work = state.head > state.position || state.in_flight > 0 || state.lanes_waiting > 0;
-        if state.delivered != self.delivered || !has_work {
-            self.well_at = Instant::now();
+        let is_well = state.delivered != self.delivered || !has_work;
+        if is_well {
+            self.well_at = Time::now();
         }
         self.delivered = state.delivered;
+        is_well
     }
 }

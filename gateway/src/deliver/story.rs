@@ -108,11 +108,11 @@ struct Conversation {
     control: Option<String>,
 }
 
-/// Of a detail, where control passed.
+/// Of a detail, from whom to whom control passed.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Passed {
-    From { from: Option<String> },
+    Control { from: Option<String>, to: Option<String> },
     Other(serde::de::IgnoredAny),
 }
 
@@ -127,11 +127,17 @@ fn opens(record: &Record) -> bool {
 
 /// Whether a backend was in control when it happened, or lost control by it.
 fn concerns(record: &Record, backend: &str) -> bool {
-    let Some(Data { conversation, detail }) = data(record) else { return false };
-    let controls = conversation.and_then(|conversation| conversation.control).as_deref() == Some(backend);
-    let lost = record.kind == Kind::ConversationControl
-        && matches!(detail, Some(Passed::From { from: Some(from) }) if from == backend);
-    controls || lost
+    let controls = data(record).and_then(|data| data.conversation).and_then(|conversation| conversation.control);
+    controls.as_deref() == Some(backend) || passes_control(record, backend)
+}
+
+/// Whether control passes to a backend, or from it: that it hears, whatever the route.
+pub(super) fn passes_control(record: &Record, backend: &str) -> bool {
+    if record.kind != Kind::ConversationControl {
+        return false;
+    }
+    let Some(Data { detail: Some(Passed::Control { from, to }), .. }) = data(record) else { return false };
+    [from, to].iter().flatten().any(|name| name == backend)
 }
 
 #[cfg(test)]
@@ -169,6 +175,7 @@ mod tests {
         let passed = r#"{"conversation":{"new":false,"control":"a"},"detail":{"from":"b","to":"a"}}"#;
         let passed = record(Kind::ConversationControl, passed);
         assert!(concerns(&passed, "a") && concerns(&passed, "b") && !concerns(&passed, "c"));
+        assert!(passes_control(&passed, "a") && passes_control(&passed, "b") && !passes_control(&said, "b"));
         let nowhere = record(Kind::ChannelState, r#"{"conversation":null,"detail":{"state":"connected"}}"#);
         assert!(!concerns(&nowhere, "a"));
     }

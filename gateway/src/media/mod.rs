@@ -32,6 +32,8 @@ const SWEEP_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Entries read at once.
 const PAGE: usize = 500;
+/// Rounds until giving up: in each, somebody else got through.
+const ROUNDS_MAX: usize = 32;
 
 /// Name of the stream that holds work for the fetcher.
 pub const TARGET: &str = "media";
@@ -203,7 +205,7 @@ impl Media {
         content_type: Option<&str>,
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Entry, MediaError> {
-        let (mut entry, version) = self.versioned(id).await?.ok_or(MediaError::NotFound)?;
+        let entry = self.entry(id).await?.ok_or(MediaError::NotFound)?;
         if matches!(entry.state, State::Stored(_)) {
             return Err(MediaError::Stored);
         }
@@ -211,15 +213,12 @@ impl Media {
         let max = self.bytes_max_of(&entry.announced);
         let stored = self.files.write(body, max, declared, &self.rules.content_types).await?;
         let sha256 = stored.sha256.clone();
-        entry.state = State::Stored(stored);
-        match self.settle(id, &entry, version).await {
-            // Whoever it belonged to was erased while it came.
-            Err(StoreError::Conflict(_)) if self.entry(id).await?.is_none() => {
-                self.unlink(&BTreeSet::from([sha256])).await?;
-                Err(MediaError::NotFound)
-            }
-            settled => settled.map(|()| entry).map_err(MediaError::from),
+        if let Some(entry) = self.settle(id, &State::Stored(stored)).await? {
+            return Ok(entry);
         }
+        // Whoever it belonged to was erased while it came.
+        self.unlink(&BTreeSet::from([sha256])).await?;
+        Err(MediaError::NotFound)
     }
 
     /// A visitor uploads what he announced, and no more; what a provider says of a size may be wrong.
@@ -233,9 +232,7 @@ impl Media {
     /// # Errors
     /// If the store does not take it.
     pub async fn give_up(&self, id: Uuid, why: &str) -> Result<(), StoreError> {
-        let Some((mut entry, version)) = self.versioned(id).await? else { return Ok(()) };
-        entry.state = State::Failed { why: why.to_owned() };
-        self.settle(id, &entry, version).await
+        self.settle(id, &State::Failed { why: why.to_owned() }).await.map(drop)
     }
 
     /// The file's place on disk.
@@ -273,11 +270,22 @@ impl Media {
         if record.kind.may_hold_files() { self.links.sign_all(&record.body, Time::now()) } else { record.body.clone() }
     }
 
-    async fn settle(&self, id: Uuid, entry: &Entry, version: u64) -> Result<(), StoreError> {
-        let writes = vec![self.write(id, entry, Expect::Version(version))];
-        self.store.commit(Batch { writes, ..Batch::default() }).await?;
-        self.changed.notify_waiters();
-        Ok(())
+    /// Notes how a file ended; `None` if nobody waits for it any more. Meanwhile somebody may send it on: then once more.
+    async fn settle(&self, id: Uuid, state: &State) -> Result<Option<Entry>, StoreError> {
+        for _ in 0..ROUNDS_MAX {
+            let Some((mut entry, version)) = self.versioned(id).await? else { return Ok(None) };
+            entry.state = state.clone();
+            let writes = vec![self.write(id, &entry, Expect::Version(version))];
+            match self.store.commit(Batch { writes, ..Batch::default() }).await {
+                Err(StoreError::Conflict(_)) => {}
+                committed => {
+                    committed?;
+                    self.changed.notify_waiters();
+                    return Ok(Some(entry));
+                }
+            }
+        }
+        Err(StoreError::Unavailable("too many changes at once".into()))
     }
 
     fn write(&self, id: Uuid, entry: &Entry, expect: Expect) -> Write {
@@ -293,4 +301,41 @@ impl Media {
 
 fn key(id: Uuid) -> Key {
     Key::of(&["media", &id.to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn a_file_may_be_sent_on_while_it_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&directory.path().join("data")).unwrap());
+        let config = Config::parse("", directory.path(), &|_| None).unwrap().config;
+        let (url, retention) = ("http://gw.example".parse().unwrap(), config.retention());
+        let media = Media::open(store.clone(), directory.path(), &url, config.media, retention).await.unwrap();
+        let announced = Announced {
+            channel: Some("sms".into()),
+            source: Source::Reference("x".into()),
+            kind: MediaKind::File,
+            content_type: None,
+            name: None,
+            bytes: None,
+        };
+        let (id, contact) = (media.announce_now(announced).await.unwrap(), Uuid::now_v7());
+        let body = stream::once(async {
+            let write = media.sending(id, contact, "sms").await.unwrap().unwrap();
+            store.commit(Batch { writes: vec![write], ..Batch::default() }).await.unwrap();
+            Ok::<_, Infallible>(Bytes::from_static(b"content"))
+        });
+        let entry = media.receive(id, None, body.boxed()).await.unwrap();
+        assert_eq!(media.read(id, 100).await.unwrap(), b"content");
+        assert_eq!(entry.sent, Sent::To(BTreeSet::from([contact])), "nor is that forgotten");
+    }
 }

@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::error::Elapsed;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
-use super::engine::TICK;
+use super::engine::ticks_of;
 use super::exchange::{Broken, Called, Failure};
 use super::state::{CallState, Shared};
 use super::{Binding, host};
@@ -58,7 +58,7 @@ impl Call {
             Ok(Ok(Err(error))) => Err(failure_of(&error, state)),
             Ok(Ok(Ok(result))) => result,
         };
-        Called { result, authentic: state.authentic }
+        Called { result, authentic: state.authentic, used: state.used() }
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) fn fresh_store(
     shared: Arc<Shared>,
 ) -> Store<CallState> {
     let output = binding.limits.output;
-    let ticks = u32::try_from(binding.limits.cpu.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX);
+    let ticks = ticks_of(binding.limits.cpu);
     let mut store = Store::new(engine, CallState::new(plugin, binding, shared, ticks));
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(output);

@@ -9,6 +9,11 @@ use crate::config::Limits;
 /// Length of one CPU tick: also how long a busy plugin may keep a worker thread from other work.
 pub(super) const TICK: Duration = Duration::from_millis(2);
 
+/// How many ticks a time has, the last one begun.
+pub(super) fn ticks_of(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX)
+}
+
 /// More slots than calls: a slot is not free again in the very moment its call ends.
 const SPARE_SLOTS: usize = 16;
 /// Of one component; the largest takes that many (CPython: 38).

@@ -375,6 +375,16 @@ pub struct Called<T> {
     pub result: Result<T, Failure>,
     /// A signature or token of the request was found genuine.
     pub authentic: bool,
+    pub used: Used,
+}
+
+/// What a call took of its limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// Bytes of all its memories at their largest.
+    pub memory: usize,
+    /// Time on a processor, in whole ticks; work of the host on its behalf included.
+    pub cpu: Duration,
 }
 
 /// A file's body on its way; bounded by the reader.

@@ -17,7 +17,7 @@ use super::call::{Call, bounded, panic_text};
 use super::connecting::{Answers, Found, Item, Note, Person, Report};
 use super::exchange::{
     Arrived, Called, Download, Failure, Letter, Opening, Outbound, Outcome, Passing, Receipt, Received, Request,
-    SessionState, Signal, Step, Verdict,
+    SessionState, Signal, Step, Used, Verdict,
 };
 use super::state::Shared;
 use super::{Binding, Manifest, Services, contract, engine};
@@ -190,7 +190,7 @@ fn wasm_files(directory: &Path) -> BTreeMap<PathBuf, Fingerprint> {
 macro_rules! called {
     ($plugin:expr, $binding:expr, |$store:ident| $guest:expr) => {{
         let Some(mut call) = $plugin.begin($binding).await else {
-            return Called { result: Err(Failure::Busy), authentic: false };
+            return Called { result: Err(Failure::Busy), authentic: false, used: Used::default() };
         };
         let wall = call.wall();
         let $store = &mut call.store;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wasmtime::ResourceLimiter;
 
+use super::engine::{TICK, ticks_of};
+use super::exchange::Used;
 use super::{Binding, KeptFile, Services};
 use crate::config::Secret;
 use crate::egress::Egress;
@@ -80,6 +82,12 @@ impl CallState {
     pub(super) fn charge(&mut self, bytes: usize) {
         let ticks = u32::try_from(bytes / BYTES_PER_TICK).unwrap_or(u32::MAX);
         self.ticks_left = self.ticks_left.saturating_sub(ticks);
+    }
+
+    /// What it took so far.
+    pub(super) fn used(&self) -> Used {
+        let ticks = ticks_of(self.binding.limits.cpu).saturating_sub(self.ticks_left);
+        Used { memory: self.memory.used, cpu: TICK * ticks }
     }
 
     /// Whether the store or a socket may be troubled once more.

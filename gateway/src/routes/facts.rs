@@ -30,6 +30,8 @@ pub struct Channel {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Contact {
+    pub id: Option<Uuid>,
+    /// By connector, as backends get them.
     pub attributes: Map<String, Value>,
 }
 
@@ -69,9 +71,15 @@ impl Facts {
 
     /// As processors tag it, as the adapter tells it, or as the contact has it; lower case.
     pub fn language(&self) -> Option<String> {
-        let attributes = self.contact.as_ref().map(|contact| &contact.attributes);
-        let told = [Some(&self.tags), Some(&self.metadata), attributes];
-        told.into_iter().flatten().find_map(|map| scalar(map.get("language")?)).map(|text| text.to_lowercase())
+        let told = [self.tags.get("language"), self.metadata.get("language"), self.attribute("language")];
+        told.into_iter().flatten().find_map(scalar).map(|text| text.to_lowercase())
+    }
+
+    /// An attribute of the contact: `tier` of whichever connector has one first, in order of name, or `crm.tier` of one.
+    pub fn attribute(&self, name: &str) -> Option<&Value> {
+        let known = &self.contact.as_ref()?.attributes;
+        let of_one = name.split_once('.').and_then(|(connector, name)| known.get(connector)?.get(name));
+        of_one.or_else(|| known.values().find_map(|attributes| attributes.get(name)))
     }
 
     /// Everything that was said.

@@ -53,8 +53,7 @@ fn unmet_tag(wanted: &Tag, facts: &Facts) -> Option<String> {
 }
 
 fn unmet_attribute(name: &str, wanted: &[String], facts: &Facts) -> Option<String> {
-    let value = facts.contact.as_ref().and_then(|contact| contact.attributes.get(name));
-    let Some(value) = value else { return Some(format!("the contact has no attribute {name:?}")) };
+    let Some(value) = facts.attribute(name) else { return Some(format!("the contact has no attribute {name:?}")) };
     let met = scalar(value).is_some_and(|value| wanted.contains(&value));
     (!met).then(|| format!("attribute {name:?} is {value}, not {}", any_of(wanted)))
 }
@@ -115,7 +114,7 @@ mod tests {
     fn event(changes: Value) -> Facts {
         let mut data = json!({
             "channel": {"name": "support-sms", "medium": "sms", "adapter": "x"},
-            "contact": {"id": Uuid::nil(), "attributes": {"vip": true, "tier": "gold"}},
+            "contact": {"id": Uuid::nil(), "attributes": {"crm": {"vip": true, "tier": "gold"}, "erp": {"tier": "silver"}}},
             "conversation": {"id": Uuid::nil()},
             "message": {"subject": "Help", "text": "My Invoice, please"},
             "tags": {"topic": "billing", "redacted": ["card"]},
@@ -139,6 +138,8 @@ mod tests {
             r#"tag = "topic""#,
             r#"tag = ["topic=billing", "redacted=card"]"#,
             r#"attribute = { vip = true, tier = ["silver", "gold"] }"#,
+            r#"attribute = { "crm.tier" = "gold", "erp.tier" = "silver" }"#,
+            r#"attribute = { crm.tier = "gold", erp = { tier = "silver" } }"#,
             r#"text = "inv.ice""#,
             r#"text = ["bill", "invoice"]"#,
             r#"text = "^help""#,
@@ -156,6 +157,8 @@ mod tests {
             (r#"tag = "topic=sales""#, "tag \"topic\" is \"billing\", not \"sales\""),
             (r#"attribute = { owner = "ann" }"#, "the contact has no attribute \"owner\""),
             (r#"attribute = { tier = "silver" }"#, "attribute \"tier\" is \"gold\", not \"silver\""),
+            (r#"attribute = { "erp.tier" = "gold" }"#, "attribute \"erp.tier\" is \"silver\", not \"gold\""),
+            (r#"attribute = { "erp.vip" = true }"#, "the contact has no attribute \"erp.vip\""),
             (r#"text = ["voice"]"#, "the text has nothing of \"voice\""),
             (r#"hours = "Sa-Su 00:00-24:00""#, "it came outside Sa-Su 00:00-24:00"),
             (r#"channel = "support-sms", share = 0"#, "not below the share of 0"),

@@ -5,17 +5,19 @@ mod explain;
 mod facts;
 mod matching;
 mod routed;
+mod routing;
 
 pub use explain::{Explained, Verdict};
 pub use facts::Facts;
-pub use routed::{Routed, decision_key};
+pub use routed::Routed;
+pub use routing::{Answering, Routing, decision_key};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config;
 use crate::interaction::{FallbackRef, RouteRef};
-use crate::store::{Record, Store};
+use crate::store::{Record, Retention, Store};
 
 /// All routes, in their order.
 pub struct Routes {
@@ -90,10 +92,10 @@ fn salt(at: usize, route: &config::Route) -> String {
 }
 
 /// The store as those see it who append: what they append is given its route.
-pub fn around(store: &Arc<dyn Store>, config: &config::Config) -> Arc<dyn Store> {
-    match config.routes.as_slice() {
-        [] => store.clone(),
-        routes => Arc::new(Routed::new(store.clone(), Routes::new(routes), config.retention())),
+pub fn around(store: &Arc<dyn Store>, routing: &Arc<Routing>, retention: Retention) -> Arc<dyn Store> {
+    match routing.is_empty() {
+        true => store.clone(),
+        false => Arc::new(Routed::new(store.clone(), routing.clone(), retention)),
     }
 }
 

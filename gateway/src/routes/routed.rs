@@ -2,31 +2,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Map;
 use uuid::Uuid;
 
-use super::{Facts, Routes};
-use crate::interaction::{Event, Kind, RouteRef};
-use crate::store::{Batch, Committed, Key, Layer, NewEvent, Retention, Store, StoreError, Write};
+use super::routing::{Decision, Routing, decision_key, unreadable};
+use crate::interaction::{Event, Kind};
+use crate::store::{Batch, Committed, Layer, NewEvent, Retention, Store, StoreError, Write};
 
 /// A store whose events are given their routes on the way in.
 pub struct Routed {
     store: Arc<dyn Store>,
-    routes: Routes,
+    routing: Arc<Routing>,
     retention: Retention,
-}
-
-/// What was decided for the newest message of a conversation: what else happens in it goes the same way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Decision {
-    /// `None`: to every backend.
-    route: Option<RouteRef>,
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    tags: Map<String, Value>,
-    /// For the whole conversation.
-    #[serde(default)]
-    keep: bool,
 }
 
 /// Decisions of one batch.
@@ -39,8 +26,8 @@ struct Decided {
 
 impl Routed {
     /// `retention`: as long as the log keeps what belongs to a conversation.
-    pub fn new(store: Arc<dyn Store>, routes: Routes, retention: Retention) -> Self {
-        Self { store, routes, retention }
+    pub fn new(store: Arc<dyn Store>, routing: Arc<Routing>, retention: Retention) -> Self {
+        Self { store, routing, retention }
     }
 
     /// Messages of people first: what comes with one goes where it goes.
@@ -65,7 +52,7 @@ impl Routed {
         if let Some(kept) = before.as_ref().filter(|decision| decision.keep) {
             return Ok(kept.clone());
         }
-        let decision = self.evaluate(event)?;
+        let decision = self.routing.evaluate(&event.body).await?;
         self.remember(event, before.as_ref(), &decision, decided).await?;
         Ok(decision)
     }
@@ -74,7 +61,7 @@ impl Routed {
         match self.before(event, decided).await? {
             Some(decision) => Ok(Decision { tags: Map::new(), ..decision }),
             None => {
-                let decision = self.evaluate(event)?;
+                let decision = self.routing.evaluate(&event.body).await?;
                 if matches!(event.kind, Kind::MessageSubmitted | Kind::MessageEchoed) {
                     self.remember(event, None, &decision, decided).await?;
                 }
@@ -88,19 +75,7 @@ impl Routed {
         if let Some(decision) = decided.known.get(&conversation) {
             return Ok(Some(decision.clone()));
         }
-        let entry = self.store.get(&decision_key(conversation)).await?;
-        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
-    }
-
-    fn evaluate(&self, event: &NewEvent) -> Result<Decision, StoreError> {
-        let facts = Facts::read(&event.body).map_err(unreadable)?;
-        let taken = self.routes.find(&facts);
-        let decision = taken.map(|route| Decision {
-            route: Some(self.routes.reference(route)),
-            tags: route.tags.clone(),
-            keep: route.keep,
-        });
-        Ok(decision.unwrap_or_default())
+        self.routing.decided(conversation).await
     }
 
     /// A message that comes a second time changes nothing: it was decided when it came first.
@@ -135,15 +110,6 @@ impl Routed {
 /// What people write is routed by itself.
 fn is_asked(event: &NewEvent) -> bool {
     event.kind == Kind::MessageReceived
-}
-
-/// Where it is kept what was decided for a conversation.
-pub fn decision_key(conversation: Uuid) -> Key {
-    Key::of(&["route", &conversation.to_string()])
-}
-
-fn unreadable(error: serde_json::Error) -> StoreError {
-    StoreError::Corrupt(format!("an event on its way in: {error}"))
 }
 
 impl Decision {

@@ -1,9 +1,9 @@
 //! What stands on a contact's timeline: a communication for SMS and WhatsApp, an e-mail for e-mail, a note for the rest.
 
+use omnigate_plugin::interaction::{Address, Direction, Interaction, Message};
 use omnigate_plugin::{Value, json};
 
 use crate::api::{Api, Properties};
-use crate::event::{Address, Direction, Event, Message};
 use crate::text::{field, html, line};
 
 /// Kinds of objects, as they stand in addresses.
@@ -25,7 +25,7 @@ pub(crate) fn has_attachments(kind: &str) -> bool {
 }
 
 /// A message.
-pub(crate) fn written(api: &Api, event: &Event, contact: &str, files: &[String]) -> Properties {
+pub(crate) fn written(api: &Api, event: &Interaction, contact: &str, files: &[String]) -> Properties {
     let mut properties = body(api, event, Some(contact));
     properties.insert(api.key().to_owned(), event.id.as_str().into());
     properties.insert("hs_timestamp".into(), event.data.occurred_at.as_str().into());
@@ -45,7 +45,7 @@ pub(crate) fn written(api: &Api, event: &Event, contact: &str, files: &[String])
 }
 
 /// The note with the files of a message whose own kind holds none.
-pub(crate) fn files_apart(api: &Api, event: &Event, files: &[String]) -> Properties {
+pub(crate) fn files_apart(api: &Api, event: &Interaction, files: &[String]) -> Properties {
     let body = format!("Files of a message. {}", html(&way(event)));
     let properties: [(&str, Value); 4] = [
         (api.key(), event.id.as_str().into()),
@@ -57,7 +57,7 @@ pub(crate) fn files_apart(api: &Api, event: &Event, files: &[String]) -> Propert
 }
 
 /// What a status, an edit or a deletion changes; `None` if HubSpot has no place for it.
-pub(crate) fn changed(api: &Api, event: &Event) -> Option<Properties> {
+pub(crate) fn changed(api: &Api, event: &Interaction) -> Option<Properties> {
     match event.kind.trim_start_matches("omnigate.") {
         "message.edited" => Some(body(api, event, None)),
         "message.deleted" => status(api, event.medium(), "deleted"),
@@ -76,7 +76,7 @@ fn status(api: &Api, medium: &str, status: &str) -> Option<Properties> {
     }
 }
 
-fn body(api: &Api, event: &Event, contact: Option<&str>) -> Properties {
+fn body(api: &Api, event: &Interaction, contact: Option<&str>) -> Properties {
     let message = event.data.message.as_ref();
     let text = message.map_or("", |message| &message.text);
     let below = below(api, event, contact);
@@ -95,10 +95,9 @@ fn body(api: &Api, event: &Event, contact: Option<&str>) -> Properties {
 }
 
 /// Where it came from and went to, its files, and where to read on.
-fn below(api: &Api, event: &Event, contact: Option<&str>) -> String {
+fn below(api: &Api, event: &Interaction, contact: Option<&str>) -> String {
     let mut lines = vec![html(&way(event))];
-    let parts = event.data.message.iter().flat_map(|message| &message.parts);
-    lines.extend(parts.filter_map(file_name).map(|name| format!("File: {}", html(&name))));
+    lines.extend(event.file_names().map(|name| format!("File: {}", html(name))));
     lines.extend(link(api, event, contact).map(|link| {
         let link = html(&link);
         format!("<a href=\"{link}\">{link}</a>")
@@ -107,42 +106,16 @@ fn below(api: &Api, event: &Event, contact: Option<&str>) -> String {
 }
 
 /// `Inbound telegram (support-bot), from Ann (12345)`.
-fn way(event: &Event) -> String {
-    let data = &event.data;
-    let direction = match data.direction {
-        Direction::Inbound => "Inbound",
-        Direction::Outbound => "Outbound",
-    };
-    let channel = data.channel.as_ref().map_or("", |channel| &channel.name);
-    let author = data.author.name.as_deref().filter(|_| data.author.kind != "contact");
-    let by = author.map_or(String::new(), |name| format!(" by {name}"));
-    let other = match data.direction {
-        Direction::Inbound => data.from.as_ref().map(|from| format!(", from {}", shown(from))),
-        Direction::Outbound => data.to.first().map(|to| format!(", to {}", shown(to))),
-    };
-    line(&format!("{direction} {} ({channel}){by}{}", event.medium(), other.unwrap_or_default()))
+fn way(event: &Interaction) -> String {
+    line(&event.way())
 }
 
-fn shown(address: &Address) -> String {
-    match &address.name {
-        Some(name) => format!("{name} ({})", address.value),
-        None => address.value.clone(),
-    }
-}
-
-fn file_name(part: &Value) -> Option<String> {
-    let is_file = part["type"] == "media";
-    let name = part["name"].as_str().or(part["content_type"].as_str()).or(part["kind"].as_str());
-    is_file.then(|| name.unwrap_or("unnamed").to_owned())
-}
-
-fn link(api: &Api, event: &Event, contact: Option<&str>) -> Option<String> {
-    let conversation = event.data.conversation.as_ref().map_or("", |conversation| &conversation.id);
-    let link = api.settings.link.as_ref()?.replace("{conversation_id}", conversation);
+fn link(api: &Api, event: &Interaction, contact: Option<&str>) -> Option<String> {
+    let link = api.settings.link.as_ref()?.replace("{conversation_id}", event.conversation().unwrap_or_default());
     Some(link.replace("{contact_id}", contact.unwrap_or_default()))
 }
 
-fn envelope(event: &Event) -> Vec<(String, Value)> {
+fn envelope(event: &Interaction) -> Vec<(String, Value)> {
     let data = &event.data;
     let (direction, status) = match data.direction {
         Direction::Inbound => ("INCOMING_EMAIL", "SENT"),
@@ -159,7 +132,7 @@ fn envelope(event: &Event) -> Vec<(String, Value)> {
 }
 
 /// What a ticket is called.
-pub(crate) fn title(event: &Event, message: Option<&Message>) -> String {
+pub(crate) fn title(event: &Interaction, message: Option<&Message>) -> String {
     let subject = message.and_then(|message| message.subject.clone()).filter(|subject| !subject.trim().is_empty());
     let said = message.map(|message| message.text.clone()).filter(|text| !text.trim().is_empty());
     let title = line(&subject.or(said).unwrap_or_default());

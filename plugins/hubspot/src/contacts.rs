@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use omnigate_plugin::connector::{Found, Note, Person};
-use omnigate_plugin::{Fault, Value, json, warn};
+use omnigate_plugin::{Fault, Value, is_same_number, json, warn};
 
 use crate::api::{Api, Batch, Hit, Properties, Refusal, Refused};
 use crate::settings::Several;
 use crate::text::line;
 
-/// Digits without which a number is no sign of a person.
-const DIGITS_MIN: usize = 7;
 /// Numbers in one search; more of them go by the wayside and are found at their next interaction.
 const NUMBERS_MAX: usize = 30;
 /// Where HubSpot keeps telephone numbers, as people typed them, and reduced to the digits without the country.
@@ -82,7 +80,7 @@ fn by_key(api: &Api, persons: &[&Person]) -> Result<BTreeMap<String, Hit>, Fault
 
 /// Not by searching: the index lags, reading by a unique property does not.
 fn by_email(api: &Api, persons: &[&Person]) -> Result<BTreeMap<String, Hit>, Fault> {
-    let emails: BTreeSet<String> = persons.iter().flat_map(|person| emails(person)).collect();
+    let emails: BTreeSet<String> = persons.iter().flat_map(|person| person.emails()).collect();
     if emails.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -95,21 +93,21 @@ fn by_email(api: &Api, persons: &[&Person]) -> Result<BTreeMap<String, Hit>, Fau
         let theirs = [hit.property("email"), hit.property(MORE_EMAILS)].into_iter().flatten();
         let theirs: Vec<String> =
             theirs.flat_map(|list| list.split(';')).map(|one| one.trim().to_lowercase()).collect();
-        emails_of(person).any(|email| theirs.contains(&email))
+        person.emails().any(|email| theirs.contains(&email))
     };
     Ok(matched(persons, &batch.results, has))
 }
 
 /// For contacts that somebody typed in long ago: the ones that were just made are found by our id.
 fn by_telephone(api: &Api, persons: &[&Person]) -> Result<BTreeMap<String, Hit>, Fault> {
-    let numbers: BTreeSet<String> = persons.iter().flat_map(|person| numbers(person)).take(NUMBERS_MAX).collect();
+    let numbers: BTreeSet<String> = persons.iter().flat_map(|person| person.numbers()).take(NUMBERS_MAX).collect();
     if numbers.is_empty() {
         return Ok(BTreeMap::new());
     }
     let batch = api.search_contacts(&telephone_query(api, &numbers))?;
     let has = |hit: &Hit, person: &Person| {
         let mut theirs = TYPED.iter().filter_map(|name| hit.property(name));
-        theirs.any(|typed| numbers_of(person).any(|number| is_same_number(&number, typed)))
+        theirs.any(|typed| person.numbers().any(|number| is_same_number(&number, typed)))
     };
     let mut hits = matched(persons, &batch.results, has);
     for person in persons {
@@ -149,41 +147,11 @@ fn matched(persons: &[&Person], hits: &[Hit], has: impl Fn(&Hit, &Person) -> boo
     persons.iter().filter_map(|person| Some((person.id.clone(), of(person)?))).collect()
 }
 
-/// A number as people type it is the same if its digits are, with the country or without it.
-fn is_same_number(number: &str, typed: &str) -> bool {
-    let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
-    let is_international = typed.trim_start().starts_with('+');
-    let local = digits.trim_start_matches('0');
-    number == digits || (!is_international && local.len() >= DIGITS_MIN && number.ends_with(local))
-}
-
 /// What is read of a contact.
 fn wanted(api: &Api) -> Vec<&str> {
     let own = [api.key(), "email", MORE_EMAILS].into_iter().chain(TYPED);
     let names: BTreeSet<&str> = own.chain(api.read.iter().map(|field| field.theirs.as_str())).collect();
     names.into_iter().collect()
-}
-
-fn emails(person: &Person) -> Vec<String> {
-    emails_of(person).collect()
-}
-
-fn emails_of(person: &Person) -> impl Iterator<Item = String> + '_ {
-    values(person, "email").map(str::to_lowercase)
-}
-
-fn numbers(person: &Person) -> Vec<String> {
-    numbers_of(person).collect()
-}
-
-/// Digits alone.
-fn numbers_of(person: &Person) -> impl Iterator<Item = String> + '_ {
-    let digits = values(person, "tel").map(|value| value.chars().filter(char::is_ascii_digit).collect::<String>());
-    digits.filter(|digits| digits.len() >= DIGITS_MIN)
-}
-
-fn values<'a>(person: &'a Person, scheme: &'a str) -> impl Iterator<Item = &'a str> {
-    person.identities.iter().filter(move |identity| identity.scheme == scheme).map(|identity| identity.value.as_str())
 }
 
 // ---- making
@@ -256,7 +224,7 @@ fn settle(api: &Api, person: &Person, refusal: Option<&Refusal>) -> Result<Resul
 /// What is known of a person, as HubSpot's properties.
 fn profile(api: &Api, person: &Person) -> Properties {
     let mut properties = one(api.key(), &person.id);
-    let first = |scheme| values(person, scheme).next();
+    let first = |scheme| person.values(scheme).next();
     let (firstname, lastname) = names(person);
     let known = [("firstname", firstname), ("lastname", lastname)].into_iter();
     let known = known.chain([("email", first("email").map(str::to_owned)), ("phone", first("tel").map(str::to_owned))]);
@@ -283,19 +251,4 @@ fn names(person: &Person) -> (Option<String>, Option<String>) {
 
 fn one(name: &str, value: &str) -> Properties {
     Properties::from_iter([(name.to_owned(), Value::from(value))])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_the_same_however_they_are_typed() {
-        for typed in ["+1 (555) 010-0123", "15550100123", "(555) 010-0123", "05550100123"] {
-            assert!(is_same_number("15550100123", typed), "{typed}");
-        }
-        for typed in ["+49 555 0100123", "100123", "", "+5550100123", "25550100123"] {
-            assert!(!is_same_number("15550100123", typed), "{typed}");
-        }
-    }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
+use omnigate_plugin::interaction::{Interaction, Task};
 use omnigate_plugin::serde_json::from_str;
 use omnigate_plugin::{Fault, FaultKind};
 
 use crate::activities::{KINDS, NOTES, changed, files_apart, has_attachments, kind, written};
 use crate::api::{Api, Batch, Properties, Refusal, Refused};
 use crate::contacts::{Resolved, resolve};
-use crate::event::{Event, Task};
 use crate::{files, tickets};
 
 type Answer = Result<Taken, Fault>;
@@ -20,7 +20,7 @@ type Records = [(String, Properties)];
 struct Work<'a> {
     /// Among the answers.
     place: usize,
-    event: Event,
+    event: Interaction,
     item: &'a Item,
     answer: Option<Answer>,
     /// Its id in HubSpot, once it is written.
@@ -38,7 +38,7 @@ pub(crate) fn deliver(ctx: &Context, api: &Api, items: &[Item]) -> Result<Vec<An
     let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
     let mut all = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
-        match from_str::<Event>(&item.interaction) {
+        match from_str::<Interaction>(&item.interaction) {
             Ok(event) => all.push(Work::of(place, item, event)),
             Err(error) => answers[place] = Some(Err(error.into())),
         }
@@ -67,7 +67,7 @@ fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
 
 impl<'a> Work<'a> {
     /// What is about nobody, or nothing that HubSpot keeps, is done already.
-    fn of(place: usize, item: &'a Item, event: Event) -> Self {
+    fn of(place: usize, item: &'a Item, event: Interaction) -> Self {
         let ticket = item.known.conversation.as_ref().map(|note| note.id.clone());
         let is_nothing = event.task() == Task::Nothing || item.person.is_none();
         let answer = is_nothing.then(|| Ok(Taken::nothing()));

@@ -1,10 +1,10 @@
 //! Files of messages: uploaded into HubSpot's file manager as private files, to be attached to what stands on the timeline.
 
 use omnigate_plugin::connector::Context;
+use omnigate_plugin::interaction::{Interaction, file_name};
 use omnigate_plugin::{Fault, FormFile, Multipart, Value, files, json, kv, warn};
 
 use crate::api::{Api, Refused};
-use crate::event::Event;
 use crate::text::line;
 
 /// Files of one message; more of them stay names.
@@ -16,7 +16,7 @@ const FORM_BYTES: usize = 4 << 10;
 
 /// The ids in HubSpot of a message's files, uploaded where they are not yet. What cannot be had, is too large, or does not please
 /// HubSpot stays a name in the text.
-pub(crate) fn upload_all(ctx: &Context, api: &Api, event: &Event) -> Result<Vec<String>, Fault> {
+pub(crate) fn upload_all(ctx: &Context, api: &Api, event: &Interaction) -> Result<Vec<String>, Fault> {
     if !api.settings.files {
         return Ok(Vec::new());
     }
@@ -67,38 +67,5 @@ fn form(api: &Api, part: &Value, content: &[u8]) -> Multipart {
     Multipart::with_capacity(content.len() + FORM_BYTES)
         .text("folderPath", &api.settings.files_folder)
         .text("options", &options.to_string())
-        .file("file", FormFile { name: &name(part, content_type), content_type, content })
-}
-
-/// HubSpot goes by the ending.
-fn name(part: &Value, content_type: &str) -> String {
-    let given = part["name"].as_str().map(line).filter(|name| !name.is_empty());
-    given.unwrap_or_else(|| format!("{}.{}", part["kind"].as_str().unwrap_or("file"), ending(content_type)))
-}
-
-fn ending(content_type: &str) -> &str {
-    let subtype =
-        content_type.split(';').next().and_then(|kind| kind.split_once('/')).map_or("", |(_, sub)| sub.trim());
-    match subtype {
-        "mpeg" => "mp3",
-        "plain" => "txt",
-        "quicktime" => "mov",
-        "svg+xml" => "svg",
-        known if !known.is_empty() && known.chars().all(|c| c.is_ascii_alphanumeric()) => known,
-        _ => "bin",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_without_a_name_gets_one_with_an_ending() {
-        let named = |part: Value| name(&part, part["content_type"].as_str().unwrap_or("application/octet-stream"));
-        assert_eq!(named(json!({"name": "bill\r\n.pdf", "kind": "file"})), "bill  .pdf");
-        assert_eq!(named(json!({"kind": "voice", "content_type": "audio/ogg; codecs=opus"})), "voice.ogg");
-        assert_eq!(named(json!({"kind": "file", "content_type": "application/vnd.x+zip"})), "file.bin");
-        assert_eq!(named(json!({"kind": "image"})), "image.bin");
-    }
+        .file("file", FormFile { name: &line(&file_name(part)), content_type, content })
 }

@@ -7,7 +7,6 @@ mod activities;
 mod api;
 mod contacts;
 mod deliver;
-mod event;
 mod files;
 mod settings;
 mod text;

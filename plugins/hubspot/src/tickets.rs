@@ -1,15 +1,15 @@
 //! A ticket for each conversation, where a pipeline is configured.
 
+use omnigate_plugin::interaction::Interaction;
 use omnigate_plugin::{Fault, Value};
 
 use crate::activities::title;
 use crate::api::{Api, Properties, Refusal};
-use crate::event::Event;
 
 const KIND: &str = "tickets";
 
 /// The ticket that a conversation opens.
-pub(crate) fn opened(api: &Api, event: &Event, conversation: &str) -> Option<Properties> {
+pub(crate) fn opened(api: &Api, event: &Interaction, conversation: &str) -> Option<Properties> {
     let pipeline = api.settings.pipeline.as_ref()?;
     let properties: [(&str, Value); 4] = [
         (api.key(), conversation.into()),

@@ -2,9 +2,10 @@
 
 use omnigate_plugin::connector::{Context, Field};
 use omnigate_plugin::serde_json::{Map, from_slice};
-use omnigate_plugin::{Fault, Value, http, json};
+use omnigate_plugin::{Fault, Multipart, Value, http, json};
 use serde::Deserialize;
 
+use crate::files::FILE;
 use crate::refusal::{Meaning, Reason, Refusal};
 use crate::settings::Settings;
 use crate::soql::{encoded, is_field};
@@ -100,13 +101,13 @@ impl Api {
         let request = http::request("PATCH", self.url(&path)).json(&body);
         let header = if allow { "allowSave=true" } else { "allowSave=false" };
         let request = request.header("sforce-duplicate-rule-header", header);
-        match self.call::<Saved>(request) {
-            Ok(saved) => Ok(saved.written()),
-            Err(Refused::Answer(refusal)) if !refusal.is_of_account() && refusal.meaning() != Meaning::Busy => {
-                Ok(Err(refusal))
-            }
-            Err(refused) => Err(refused.into()),
-        }
+        one(self.call(request))
+    }
+
+    /// A file, with its bytes.
+    pub(crate) fn insert_file(&self, form: Multipart) -> Result<Written, Fault> {
+        let request = form.into(http::post(self.url(&format!("/sobjects/{FILE}"))));
+        one(self.call(request))
     }
 
     /// Answers to questions, in their order.
@@ -216,6 +217,17 @@ impl Saved {
             Some(id) if self.success => Ok(id),
             _ => Err(Refusal::of_record(self.errors)),
         }
+    }
+}
+
+/// What became of one record; a refusal of the account or of the moment is of the whole call.
+fn one(answer: Result<Saved, Refused>) -> Result<Written, Fault> {
+    match answer {
+        Ok(saved) => Ok(saved.written()),
+        Err(Refused::Answer(refusal)) if !refusal.is_of_account() && refusal.meaning() != Meaning::Busy => {
+            Ok(Err(refusal))
+        }
+        Err(refused) => Err(refused.into()),
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use omnigate_plugin::Fault;
-use omnigate_plugin::connector::{Item, Note, Person, Taken};
+use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
 use omnigate_plugin::interaction::{Interaction, Task};
 use omnigate_plugin::serde_json::from_str;
+use omnigate_plugin::{Fault, FaultKind};
 
 use crate::activities::{SUBTYPE, TASK, change_of, written};
 use crate::api::{Api, Fields, Written};
 use crate::cases::{CASE, closed, opened};
 use crate::contacts::{cases_there, id_of, whereabouts};
 use crate::creating::{Resolved, resolve};
+use crate::files::{self, File};
 use crate::refusal::{Meaning, Refusal};
 
 type Answer = Result<Taken, Fault>;
@@ -32,7 +33,7 @@ struct Work<'a> {
     lost: Option<Refusal>,
 }
 
-pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
+pub(crate) fn deliver(ctx: &Context, api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
     let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
     let mut all = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
@@ -41,7 +42,7 @@ pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
             Err(error) => answers[place] = Some(Err(error.into())),
         }
     }
-    work(api, &mut all)?;
+    work(ctx, api, &mut all)?;
     for one in all {
         let place = one.place;
         answers[place] = Some(one.end());
@@ -49,7 +50,7 @@ pub(crate) fn deliver(api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
     Ok(answers.into_iter().flatten().collect())
 }
 
-fn work(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
+fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     know_contacts(api, all)?;
     write(api, all)?;
     if all.iter().any(|one| one.lost.is_some()) {
@@ -57,7 +58,8 @@ fn work(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
         write(api, all)?;
     }
     change(api, all)?;
-    close_cases(api, all)
+    close_cases(api, all)?;
+    attach_files(ctx, api, all)
 }
 
 impl<'a> Work<'a> {
@@ -167,7 +169,7 @@ fn write(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     for (at, written) in answers {
         match written {
             // It was written before: what is set once stays as it is.
-            Err(refusal) if refusal.is_about(SUBTYPE) => again.extend([at]),
+            Err(refusal) if refusal.meaning() == Meaning::Fixed => again.extend([at]),
             written => all[at].note_activity(written),
         }
     }
@@ -256,4 +258,31 @@ fn open_cases(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
 
 fn close_cases(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     update(api, CASE, Task::Close, all, |one| closed(api, one.case.as_deref()?))
+}
+
+// ---- files
+
+/// Last, when what they belong to is there. The gateway hands over few of them in one call.
+fn attach_files(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
+    if !api.settings.files {
+        return Ok(());
+    }
+    let with_files = all.iter().enumerate().filter(|(_, one)| one.is_open(Task::Write));
+    let with_files: Vec<(usize, Vec<File>)> = with_files.map(|(at, one)| (at, files::of(ctx, &one.event))).collect();
+    let there = files::there(api, with_files.iter().flat_map(|(_, files)| files).map(|file| file.key.clone()))?;
+    for (at, files) in with_files {
+        let missing: Vec<File> = files.into_iter().filter(|file| !there.contains(&file.key)).collect();
+        match attach(api, &missing, all[at].activity.as_deref()) {
+            Ok(()) => {}
+            // Of the account: the others would meet it too.
+            Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::RateLimited) => return Err(fault),
+            Err(fault) => all[at].answer = Some(Err(fault)),
+        }
+    }
+    Ok(())
+}
+
+fn attach(api: &Api, files: &[File], task: Option<&str>) -> Result<(), Fault> {
+    let Some(task) = task else { return Ok(()) };
+    files.iter().try_for_each(|file| files::publish(api, file, task))
 }

@@ -9,6 +9,7 @@ mod cases;
 mod contacts;
 mod creating;
 mod deliver;
+mod files;
 mod outbound_message;
 mod refusal;
 mod settings;
@@ -22,7 +23,7 @@ struct Salesforce;
 
 impl Connector for Salesforce {
     fn deliver(ctx: &Context, items: Vec<Item>) -> Result<Vec<Result<Taken, Fault>>, Fault> {
-        deliver::deliver(&api::Api::of(ctx)?, &items)
+        deliver::deliver(ctx, &api::Api::of(ctx)?, &items)
     }
 
     fn find(ctx: &Context, person: Person, known: Option<Note>) -> Result<Found, Fault> {

@@ -114,7 +114,7 @@ fn read(body: &[u8]) -> Result<Notice, Fault> {
             _ => {}
         }
     }
-    if notice.organization.is_empty() { Err(unreadable("is no outbound message")) } else { Ok(notice) }
+    if notice.organization.is_empty() { Err(unreadable("names no organization")) } else { Ok(notice) }
 }
 
 impl Notice {

@@ -4,6 +4,8 @@ use omnigate_plugin::serde_json::{from_slice, from_value};
 use omnigate_plugin::{Fault, Value};
 use serde::Deserialize;
 
+use crate::activities::SUBTYPE;
+
 const SECOND_MS: u32 = 1_000;
 /// Others use the org too: they need a moment to end what they do.
 const CONCURRENT_MS: u32 = 10 * SECOND_MS;
@@ -13,15 +15,11 @@ const LOCKED_MS: u32 = 2 * SECOND_MS;
 
 /// One reason of a refusal.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(from = "Value")]
 pub(crate) struct Reason {
-    /// `statusCode` where many records are written at once.
-    #[serde(alias = "statusCode")]
-    #[serde(rename = "errorCode")]
     code: String,
     message: String,
     fields: Vec<String>,
-    #[serde(rename = "duplicateResult")]
     duplicates: Value,
 }
 
@@ -42,6 +40,8 @@ pub(crate) enum Meaning {
     Credentials,
     /// The org lacks what we write to, or we may not.
     Setup,
+    /// A field that is set once and was set before.
+    Fixed,
     /// Another time.
     Busy,
     Locked,
@@ -57,6 +57,20 @@ pub(crate) enum Meaning {
     Content,
 }
 
+impl From<Value> for Reason {
+    /// The code is `statusCode` where many records are written at once.
+    fn from(mut reason: Value) -> Self {
+        let text = |name: &str| reason[name].as_str().map(str::to_owned);
+        let fields = reason["fields"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            code: text("errorCode").or_else(|| text("statusCode")).unwrap_or_default(),
+            message: text("message").unwrap_or_default(),
+            fields: fields.map(str::to_owned).collect(),
+            duplicates: reason["duplicateResult"].take(),
+        }
+    }
+}
+
 impl Reason {
     fn meaning(&self) -> Meaning {
         match self.code.as_str() {
@@ -70,6 +84,7 @@ impl Reason {
             | "INSUFFICIENT_ACCESS"
             | "INSUFFICIENT_ACCESS_OR_READONLY" => Meaning::Credentials,
             code if code.starts_with("TXN_SECURITY") => Meaning::Credentials,
+            "INVALID_FIELD_FOR_INSERT_UPDATE" if self.fields == [SUBTYPE] => Meaning::Fixed,
             "INVALID_FIELD"
             | "INVALID_FIELD_FOR_INSERT_UPDATE"
             | "INVALID_TYPE"
@@ -132,12 +147,6 @@ impl Refusal {
         matches!(self.meaning(), Meaning::Limit | Meaning::Credentials | Meaning::Setup)
     }
 
-    /// All that it is about is this field.
-    pub(crate) fn is_about(&self, field: &str) -> bool {
-        let mut fields = self.reasons.iter().flat_map(|reason| &reason.fields).peekable();
-        fields.peek().is_some() && fields.all(|name| name == field)
-    }
-
     /// The contact that a duplicate rule found.
     pub(crate) fn contact_alike(&self) -> Option<String> {
         let lists = self.reasons.iter().filter_map(|reason| reason.duplicates["matchResults"].as_array());
@@ -163,7 +172,7 @@ impl Refusal {
                 retry_after_ms: Some(LOCKED_MS),
                 ..Fault::unavailable(told("somebody else is writing to the same record in Salesforce"))
             },
-            Meaning::Lost | Meaning::Taken | Meaning::Alike | Meaning::Several | Meaning::Content => {
+            Meaning::Fixed | Meaning::Lost | Meaning::Taken | Meaning::Alike | Meaning::Several | Meaning::Content => {
                 Fault::invalid(told("Salesforce refuses what was to be written"))
             }
         };

@@ -18,6 +18,10 @@ pub(crate) struct Settings {
     pub(crate) case_origin: Option<String>,
     pub(crate) case_closed_status: Option<String>,
     pub(crate) organization_id: Option<String>,
+    /// Whether files of messages are uploaded.
+    pub(crate) files: bool,
+    /// Of one file, in bytes.
+    pub(crate) file_bytes_max: usize,
 }
 
 /// What to do with an address that several contacts have.

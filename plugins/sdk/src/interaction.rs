@@ -173,3 +173,39 @@ impl Address {
         }
     }
 }
+
+/// What to call a file of a message where it needs an ending: its name, or one made of its kind and type.
+pub fn file_name(part: &Value) -> String {
+    let name = part["name"].as_str().unwrap_or_default();
+    let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match name.trim() {
+        "" => format!("{}.{}", part["kind"].as_str().unwrap_or("file"), ending(part["content_type"].as_str())),
+        name => name.to_owned(),
+    }
+}
+
+fn ending(content_type: Option<&str>) -> &str {
+    let plain = content_type.and_then(|kind| kind.split(';').next());
+    match plain.and_then(|kind| kind.split_once('/')).map_or("", |(_, subtype)| subtype.trim()) {
+        "mpeg" => "mp3",
+        "plain" => "txt",
+        "quicktime" => "mov",
+        "svg+xml" => "svg",
+        known if !known.is_empty() && known.chars().all(|c| c.is_ascii_alphanumeric()) => known,
+        _ => "bin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn a_file_without_a_name_gets_one_with_an_ending() {
+        assert_eq!(file_name(&json!({"name": "bill\r\n.pdf", "kind": "file"})), "bill  .pdf");
+        assert_eq!(file_name(&json!({"kind": "voice", "content_type": "audio/ogg; codecs=opus"})), "voice.ogg");
+        assert_eq!(file_name(&json!({"kind": "file", "content_type": "application/vnd.x+zip"})), "file.bin");
+        assert_eq!(file_name(&json!({"kind": "image"})), "image.bin");
+    }
+}

@@ -1,5 +1,6 @@
 //! Forms with files (`multipart/form-data`, RFC 7578).
 
+use crate::Value;
 use crate::entropy;
 use crate::http::Request;
 
@@ -34,6 +35,13 @@ impl Multipart {
     pub fn text(mut self, name: &str, value: &str) -> Self {
         self.begin(name, "");
         self.end(value.as_bytes())
+    }
+
+    /// A field that is JSON, and says so.
+    #[must_use]
+    pub fn json(mut self, name: &str, value: &Value) -> Self {
+        self.begin(name, "\r\ncontent-type: application/json");
+        self.end(value.to_string().as_bytes())
     }
 
     /// A file. Its name and type may come from people: what would end their line is left out.

@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::dovecot::{Dovecot, PASSWORD, mail};
-use super::{CHANNEL, mend, wait_for_state, wait_until};
-use crate::support::{Backend, Client, ConfigBuilder, Gateway};
+use super::news::News;
+use super::{CHANNEL, mend, wait_for_channel, wait_for_state, wait_until_seen};
+use crate::support::{Backend, Client, ConfigBuilder, Gateway, PATIENCE};
 
 /// Texts of the messages that are in the log, each with how often it is there.
 async fn logged(client: &Client) -> BTreeMap<String, usize> {
@@ -25,16 +26,22 @@ async fn logged(client: &Client) -> BTreeMap<String, usize> {
 
 /// Waits until so many different texts are there, none of them twice.
 pub async fn wait_for_texts(client: &Client, count: usize) -> BTreeMap<String, usize> {
-    let began = std::time::Instant::now();
-    loop {
-        let texts = logged(client).await;
-        assert!(texts.values().all(|times| *times == 1), "{texts:?}");
-        if texts.len() >= count {
-            return texts;
+    let mut texts = BTreeMap::new();
+    let waiting = async {
+        let mut news = News::of(client).await;
+        loop {
+            texts = logged(client).await;
+            assert!(texts.values().all(|times| *times == 1), "{texts:?}");
+            if texts.len() >= count {
+                return;
+            }
+            news.next().await;
         }
-        assert!(began.elapsed() < crate::support::PATIENCE, "{} of {count}: {:?}", texts.len(), texts.keys());
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        panic!("{} of {count}: {:?}", texts.len(), texts.keys());
     }
+    texts
 }
 
 pub fn numbered(from: usize, to: usize) -> Vec<String> {
@@ -94,19 +101,13 @@ async fn mails_are_marked_or_moved_once_they_are_appended() {
     dovecot.deliver(&both);
     let gateway = Gateway::start(config).await;
     wait_for_texts(&gateway.client(), 2).await;
-    wait_until("both seen", &gateway.client(), "/healthz", |_| {
-        dovecot.lying("INBOX").iter().all(|(_, flags)| flags == "\\Seen")
-    })
-    .await;
+    wait_until_seen("both seen", || dovecot.lying("INBOX").iter().all(|(_, flags)| flags == "\\Seen")).await;
     let stopped = gateway.terminate().await.1;
     let config = dovecot.channel(ConfigBuilder::new(), json!({ "after": { "move": "Done" } }));
     let gateway = stopped.start_with(config).await;
     dovecot.deliver(&[mail("c", "ann@example.com", "")]);
     wait_for_texts(&gateway.client(), 3).await;
-    wait_until("c moved", &gateway.client(), "/healthz", |_| {
-        dovecot.lying("Done").iter().any(|(subject, _)| subject == "c")
-    })
-    .await;
+    wait_until_seen("c moved", || dovecot.lying("Done").iter().any(|(subject, _)| subject == "c")).await;
     assert_eq!(dovecot.lying("INBOX").len(), 2, "what was there before stays");
 }
 
@@ -129,10 +130,7 @@ async fn a_mail_that_breaks_the_adapter_is_kept_aside_and_replayed() {
     let retry = format!("/v1/dead-letters/{}/retry", broken["id"].as_str().unwrap());
     client.call("POST", &retry, None).await.expect(409);
     mend(&gateway);
-    wait_until("the mended plugin", &client, "/v1/channels", |_| {
-        gateway.log.text().matches("plugin in use").count() == 2
-    })
-    .await;
+    gateway.log.lines("plugin in use", 2).await;
     client.call("POST", &retry, None).await.expect(202);
     assert!(wait_for_texts(&client, 2).await.contains_key("break this"));
     assert_eq!(client.get("/v1/dead-letters").await.json()["dead_letters"].as_array().unwrap().len(), 1);
@@ -189,7 +187,7 @@ async fn every_kind_of_connection_reads_and_a_stranger_is_not_trusted() {
     let stranger = Dovecot::start();
     let config = dovecot.channel(ConfigBuilder::new(), json!({ "port": stranger.ports().tls }));
     let gateway = Gateway::start(config).await;
-    wait_until("no trust", &gateway.client(), &format!("/v1/channels/{CHANNEL}"), |channel| {
+    wait_for_channel("no trust", &gateway.client(), |channel| {
         channel["why"].as_str().is_some_and(|why| why.contains("no trusted connection"))
     })
     .await;
@@ -202,7 +200,7 @@ async fn a_server_that_sends_without_end_fills_no_memory() {
     let imap = json!({ "from": "all", "tls": "none", "port": port, "host": "localhost" });
     let gateway = Gateway::start(dovecot.channel(ConfigBuilder::new(), imap)).await;
     let before = gateway.resident_bytes();
-    wait_until("the flood", &gateway.client(), &format!("/v1/channels/{CHANNEL}"), |channel| {
+    wait_for_channel("the flood", &gateway.client(), |channel| {
         channel["why"] == "the server sends more than was asked for"
     })
     .await;

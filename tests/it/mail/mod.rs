@@ -6,7 +6,9 @@ mod checking;
 mod dovecot;
 mod fetching;
 mod flooding;
+mod letters;
 mod loops;
+mod news;
 mod oauth;
 mod postfix;
 mod providers;
@@ -18,8 +20,9 @@ mod threads;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, ConfigBuilder, Gateway, PATIENCE};
+use crate::support::{Client, ConfigBuilder, Gateway};
 use dovecot::Dovecot;
+use news::{wait_for_channel, wait_until, wait_until_seen};
 use postfix::Postfix;
 
 /// Exchanges the adapter for one that does not break any more.
@@ -74,26 +77,7 @@ pub(super) fn authorization() -> (String, String) {
     ("authorization".into(), format!("Bearer {}", crate::support::KEY))
 }
 
-/// Asks again until the channel is so.
+/// Waits until the channel is so.
 pub(super) async fn wait_for_state(client: &Client, state: &str) -> Value {
-    let path = format!("/v1/channels/{CHANNEL}");
-    wait_until(&format!("state {state}"), client, &path, |channel| channel["state"] == state).await
-}
-
-/// Asks again until the answer is as it must be.
-pub(super) async fn wait_until(what: &str, client: &Client, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    let asking = async {
-        loop {
-            last = client.get(path).await.json();
-            if is_it(&last) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    if tokio::time::timeout(PATIENCE, asking).await.is_err() {
-        panic!("{what}: did not happen within {PATIENCE:?}: {last}");
-    }
-    last
+    wait_for_channel(&format!("state {state}"), client, |channel| channel["state"] == state).await
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::dovecot::{Dovecot, USER, mail};
 use super::postfix::Postfix;
 use super::sending::{submit, wait_for_status};
-use super::{CHANNEL, wait_for_state, wait_until};
+use super::{CHANNEL, wait_for_channel, wait_for_state, wait_until};
 use crate::support::{Call, ConfigBuilder, Gateway, Provider, ProviderAnswer};
 
 fn answer(status: u16, body: &Value) -> ProviderAnswer {
@@ -81,7 +81,7 @@ async fn a_refused_token_shows_and_heals() {
     wait_for_state(&gateway.client(), "connected").await;
     tokens.behave(|_| answer(503, &json!({})));
     let gateway = gateway.kill().start().await;
-    let away = wait_until("no token", &gateway.client(), &format!("/v1/channels/{CHANNEL}"), |channel| {
+    let away = wait_for_channel("no token", &gateway.client(), |channel| {
         channel["why"].as_str().is_some_and(|why| why.contains("503"))
     })
     .await;

@@ -158,6 +158,7 @@ anvil unix - - n - 1 anvil
                 "postfix does not listen (it must be started by root):\n{}",
                 self.log()
             );
+            // Nobody tells when it listens.
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -181,6 +182,7 @@ anvil unix - - n - 1 anvil
                 return letters;
             }
             assert!(began.elapsed() < PATIENCE, "{} of {count} letters:\n{}", letters.len(), self.log());
+            // Nor when a letter is in its folder.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -290,3 +290,19 @@ async fn a_mail_that_cannot_be_had_from_s3_waits_until_it_can() {
     post.provider.behave(|_| ProviderAnswer::json(503, "{}"));
     assert_eq!(post.post(&[text], amazon.notification(&in_s3("in/k4")).to_string()).await, 503, "SNS sends it again");
 }
+
+#[tokio::test]
+async fn a_mail_in_s3_that_is_too_large_is_told() {
+    let (post, amazon) = with_ses().await;
+    let text = ("content-type", "text/plain; charset=UTF-8");
+    let large = format!("{QUESTION}{}", "x".repeat(5 << 20));
+    post.provider.behave(move |call| match call.path.starts_with("/mail-in/") {
+        true => ProviderAnswer::json(200, &large),
+        false => amazon::answers(call),
+    });
+    assert_eq!(post.post(&[text], amazon.notification(&in_s3("in/k1")).to_string()).await, 200);
+    let unsupported = post.client.get("/v1/interactions?type=channel.unsupported").await.expect(200).json();
+    let what = unsupported["interactions"][0]["data"]["detail"]["what"].as_str().unwrap();
+    assert!(what.contains("plugins.limits.http_response"), "{unsupported}");
+    assert_eq!(post.received().await.len(), 0);
+}

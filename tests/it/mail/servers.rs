@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::dovecot::{Dovecot, mail};
 use super::fetching::{numbered, wait_for_texts};
 use super::quiet::Quiet;
-use super::{CHANNEL, wait_for_state, wait_until};
+use super::{CHANNEL, wait_for_state, wait_until_seen};
 use crate::support::{Client, ConfigBuilder, Gateway};
 
 const EVERYTHING: &str = "IMAP4rev1 LITERAL+ IDLE MOVE UIDPLUS ENABLE CONDSTORE";
@@ -28,6 +28,21 @@ async fn a_server_without_idle_is_looked_into() {
 }
 
 #[tokio::test]
+async fn what_a_person_read_first_is_taken_all_the_same() {
+    let dovecot = Dovecot::start();
+    let gateway = Gateway::start(dovecot.channel(ConfigBuilder::new(), json!({}))).await;
+    wait_for_state(&gateway.client(), "connected").await;
+    let (_, stopped) = gateway.terminate().await;
+    dovecot.deliver(&[mail("read", "ann@example.com", ""), mail("unread", "ann@example.com", "")]);
+    let mut session = dovecot.session();
+    session.select("INBOX").unwrap();
+    session.store("1", "+FLAGS (\\Seen)").unwrap();
+    session.logout().unwrap();
+    let gateway = stopped.start().await;
+    assert!(wait_for_texts(&gateway.client(), 2).await.contains_key("read"));
+}
+
+#[tokio::test]
 async fn a_server_that_moves_nothing_gets_copies() {
     for (abilities, left) in [("IMAP4rev1 LITERAL+ UIDPLUS", vec![]), ("IMAP4rev1 LITERAL+", vec!["\\Deleted"])] {
         let dovecot = Dovecot::offering(abilities);
@@ -36,7 +51,7 @@ async fn a_server_that_moves_nothing_gets_copies() {
         let gateway = Gateway::start(config).await;
         wait_for_texts(&gateway.client(), 1).await;
         let away = || dovecot.lying("INBOX").into_iter().map(|(_, flags)| flags).eq(left.iter().copied());
-        wait_until("the mail put away", &gateway.client(), "/healthz", |_| away()).await;
+        wait_until_seen("the mail put away", away).await;
         assert_eq!(dovecot.lying("Done").len(), 1, "copied once");
         let asked = dovecot.asked();
         assert_eq!((asks(&asked, "UID MOVE"), asks(&asked, "UID EXPUNGE")), (false, left.is_empty()), "{asked:?}");
@@ -139,6 +154,6 @@ async fn whoever_is_killed_in_the_middle_leaves_the_mailbox_as_it_should_be() {
         }
         assert_eq!(wait_for_texts(&gateway.client(), 160).await.len(), 160);
         let what = format!("{after} of all");
-        wait_until(&what, &gateway.client(), "/healthz", |_| is_put_away(&dovecot, &after, 160)).await;
+        wait_until_seen(&what, || is_put_away(&dovecot, &after, 160)).await;
     }
 }

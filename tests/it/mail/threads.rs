@@ -24,38 +24,45 @@ fn config(dovecot: &Dovecot, postfix: &Postfix) -> ConfigBuilder {
         .set(&section, "grants", json!({ "hosts": hosts }))
 }
 
-struct Mailbox {
-    dovecot: Dovecot,
-    postfix: Postfix,
-    client: Client,
+pub struct Mailbox {
+    pub dovecot: Dovecot,
+    pub postfix: Postfix,
+    pub client: Client,
     _gateway: Gateway,
 }
 
 impl Mailbox {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
+        Self::open_with(json!({})).await
+    }
+
+    /// With more settings of the channel.
+    pub async fn open_with(settings: Value) -> Self {
         let dovecot = Dovecot::start();
         let postfix = Postfix::start(&dovecot);
-        let gateway = Gateway::start(config(&dovecot, &postfix)).await;
+        let section = format!("channels.{CHANNEL}");
+        let more = ConfigBuilder::new().set(&section, "settings", settings);
+        let gateway = Gateway::start(config(&dovecot, &postfix).joined(&more, &section)).await;
         let client = gateway.client();
         wait_for_state(&client, "connected").await;
         Self { dovecot, postfix, client, _gateway: gateway }
     }
 
     /// Delivers a mail and waits for what became of it.
-    async fn receive(&self, head: &str, text: &str) -> Value {
+    pub async fn receive(&self, head: &str, text: &str) -> Value {
         let mail = format!("From: Ann <ann@example.com>\r\nTo: support@example.com\r\n{head}\r\n{text}\r\n");
         self.dovecot.deliver(&[mail]);
         self.event("message.received", |event| event["data"]["message"]["text"] == text).await
     }
 
-    async fn event(&self, kind: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub async fn event(&self, kind: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let find = |page: &Value| page["interactions"].as_array().unwrap().iter().find(|event| is_it(event)).cloned();
         let path = format!("/v1/interactions?type={kind}");
         find(&wait_until(kind, &self.client, &path, |page| find(page).is_some()).await).unwrap()
     }
 
     /// Sends a message, and tells its id and the letter that Postfix delivered.
-    async fn send(&self, letters: usize, more: Value) -> (String, String) {
+    pub async fn send(&self, letters: usize, more: Value) -> (String, String) {
         let mut body = json!({
             "channel": CHANNEL,
             "to": { "scheme": "email", "value": "ann@example.com" },
@@ -69,7 +76,7 @@ impl Mailbox {
 }
 
 /// The value of a header field, unfolded.
-fn field(letter: &str, name: &str) -> String {
+pub fn field(letter: &str, name: &str) -> String {
     let head = letter.split("\n\n").next().unwrap().replace("\n ", " ").replace("\n\t", " ");
     let prefix = format!("{name}: ");
     head.lines()

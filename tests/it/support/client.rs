@@ -40,6 +40,12 @@ impl Client {
         Self { address, key: KEY.to_owned(), kept: None }
     }
 
+    /// Where it calls.
+    #[allow(dead_code, reason = "not all who include this listen to live events")]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// With another key; none if it is empty.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
@@ -72,11 +78,17 @@ impl Client {
 
     /// The oldest dead letter, once there is one.
     pub async fn dead_letter(&self) -> Value {
-        within("a dead letter", async {
+        self.dead_letters(1).await.swap_remove(0)
+    }
+
+    /// All dead letters, once there are so many.
+    pub async fn dead_letters(&self, count: usize) -> Vec<Value> {
+        within("dead letters", async {
             loop {
-                let mut page = self.get("/v1/dead-letters").await.expect(200).json();
-                if let Some(letter) = page["dead_letters"].get_mut(0) {
-                    return letter.take();
+                let page = self.get("/v1/dead-letters").await.expect(200).json();
+                let letters = page["dead_letters"].as_array().unwrap();
+                if letters.len() >= count {
+                    return letters.clone();
                 }
             }
         })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Backend, HubSpot, Provider, Telegram, Twilio, WhatsApp};
+use super::{Backend, HubSpot, Provider, Salesforce, Telegram, Twilio, WhatsApp};
 
 /// The API key of every test, with every scope.
 pub const KEY: &str = "it-key-0123456789abcdef";
@@ -147,6 +147,22 @@ impl ConfigBuilder {
             .set(&section, "secrets", json!({"access_token": HubSpot::TOKEN, "client_secret": HubSpot::CLIENT_SECRET}))
             .set(&section, "grants", json!({"hosts": [address.to_string()]}))
             .set(&section, "fields", json!({"read": {"owner": "owner", "vip": "vip"}}))
+            .set(&section, "requests_per_second", 20)
+    }
+
+    /// A connector of the plugin `salesforce`, with a token for client credentials.
+    #[must_use]
+    pub fn salesforce(self, name: &str, crm: &Salesforce) -> Self {
+        let (section, address) = (format!("connectors.{name}"), crm.provider().address());
+        let oauth = json!({"oauth2": {"token_url": crm.token_url(), "grant": "client_credentials",
+            "client_id": "gateway", "client_secret": "hush"}});
+        let settings = json!({"api_base": format!("http://{address}"), "organization_id": Salesforce::ORGANIZATION,
+            "status_field": "Omnigate_Status__c", "time_field": "Omnigate_Time__c"});
+        self.set(&section, "plugin", "salesforce")
+            .set(&section, "settings", settings)
+            .set(&section, "secrets", json!({"oauth": oauth, "outbound_message_key": Salesforce::MESSAGE_KEY}))
+            .set(&section, "grants", json!({"hosts": [address.to_string()]}))
+            .set(&section, "fields", json!({"read": {"owner": "Owner.Name", "vip": "VIP__c"}}))
             .set(&section, "requests_per_second", 20)
     }
 

@@ -14,6 +14,8 @@ mod log;
 mod peer;
 mod provider;
 mod random;
+#[allow(dead_code, reason = "the tests of the sandbox need none")]
+mod salesforce;
 #[allow(dead_code, reason = "not all who include this have visitors")]
 mod visitor;
 mod webhook;
@@ -32,6 +34,8 @@ pub use log::Log;
 pub use peer::{Answer as ProviderAnswer, Call};
 pub use provider::Provider;
 pub use random::Random;
+#[allow(unused_imports, reason = "the tests of the sandbox need none")]
+pub use salesforce::Salesforce;
 pub use visitor::Visitor;
 pub use webhook::{Telegram, Twilio, WhatsApp};
 

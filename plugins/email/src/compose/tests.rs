@@ -183,13 +183,8 @@ fn a_mail_as_file_is_not_parsed_on_its_way() {
 
 #[test]
 fn a_file_that_cannot_be_had_is_told() {
-    let gone = Part::Media(Media {
-        source: MediaSource::Stored("gone".to_owned()),
-        ..match media("a", "a/b", "") {
-            Part::Media(media) => media,
-            _ => unreachable!(),
-        }
-    });
+    let Part::Media(there) = media("a", "a/b", "") else { panic!("a file is a part of another kind") };
+    let gone = Part::Media(Media { source: MediaSource::Stored("gone".to_owned()), ..there });
     assert_eq!(write(&outbound(vec![gone]), None).unwrap_err().message, "a file of the message: no such file");
 }
 
