@@ -17,15 +17,27 @@ const LINE_MAX: usize = 256;
 const REGEX_BYTES_MAX: usize = 256 << 10;
 
 pub(super) fn routes(root: &Section<'_>) -> Vec<Route> {
-    let (backends, channels) = (root.names("backends"), root.names("channels"));
-    root.tables("routes", |section| route(section, &backends, &channels))
+    let there = There {
+        backends: root.names("backends"),
+        channels: root.names("channels"),
+        connectors: root.names("connectors"),
+    };
+    root.tables("routes", |section| route(section, &there))
 }
 
-fn route(section: &Section<'_>, known: &[String], channels: &[String]) -> Option<Route> {
+/// What a route may name.
+struct There {
+    backends: Vec<String>,
+    channels: Vec<String>,
+    connectors: Vec<String>,
+}
+
+fn route(section: &Section<'_>, there: &There) -> Option<Route> {
+    let known = &there.backends;
     section
         .require(&[("backends", "who gets these interactions, the one that is to answer first, such as [\"desk\"]")]);
     let name = section.text("name", names::name);
-    let matches = section.table("match", |section| matches(section, channels));
+    let matches = section.table("match", |section| matches(section, there));
     let backends = section.texts("backends", 1..=BACKENDS_MAX, |text| backend(text, known));
     let fallback = section.has("fallback").then(|| section.table("fallback", |section| fallback(section, known)));
     let (tags, keep) = (section.json("tags"), section.flag("keep", false));
@@ -36,9 +48,9 @@ fn route(section: &Section<'_>, known: &[String], channels: &[String]) -> Option
     Some(route)
 }
 
-fn matches(section: &Section<'_>, channels: &[String]) -> Match {
+fn matches(section: &Section<'_>, there: &There) -> Match {
     let channel = section.one_or_more("channel", LIST_MAX, NamePattern::parse);
-    for pattern in channel.iter().filter(|pattern| !channels.iter().any(|name| pattern.matches(name))) {
+    for pattern in channel.iter().filter(|pattern| !there.channels.iter().any(|name| pattern.matches(name))) {
         section.warn("channel", Some(format!("\"{pattern}\"")), "no channel has such a name");
     }
     Match {
@@ -46,7 +58,7 @@ fn matches(section: &Section<'_>, channels: &[String]) -> Match {
         medium: section.one_or_more("medium", LIST_MAX, line),
         language: section.one_or_more("language", LIST_MAX, language),
         tag: section.one_or_more("tag", LIST_MAX, tag),
-        attribute: attributes(section),
+        attribute: attributes(section, &there.connectors),
         text: section.text_or_texts("text", pattern, words),
         hours: section.text("hours", |text| text.parse::<Hours>().map_err(|error| error.to_string())),
         share: section.has("share").then(|| section.count("share", 100, 0..=100) as u8),
@@ -87,11 +99,14 @@ fn tag(text: &str) -> Result<Tag, String> {
 }
 
 /// `tier` of any connector, `crm.tier` of one: the same as `crm = { tier = .. }`.
-fn attributes(section: &Section<'_>) -> BTreeMap<String, Vec<String>> {
+fn attributes(section: &Section<'_>, connectors: &[String]) -> BTreeMap<String, Vec<String>> {
     let mut attributes = BTreeMap::new();
     for (name, value) in section.json("attribute") {
         match value {
             serde_json::Value::Object(of_one) => {
+                if !connectors.contains(&name) {
+                    section.warn("attribute", Some(format!("\"{name}\"")), "no connector has such a name");
+                }
                 of_one
                     .iter()
                     .for_each(|(inner, value)| attribute(section, format!("{name}.{inner}"), value, &mut attributes));
