@@ -43,6 +43,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let store = open_store(&loaded.config).await?;
     warn_of_durability(&*store);
     let listening = listen(&loaded.config).await?;
+    warn_of_files(&loaded.config, &listening);
     let mut present = match assemble(loaded, written, listening, store).await {
         Ok(present) => present,
         Err(StartError::Failed(error)) => return Err(error),
@@ -226,6 +227,15 @@ fn public_url(config: &Config, listening: &Listening) -> anyhow::Result<Url> {
         anyhow::bail!("server.public_url = \"{url}\": cannot hold a port");
     }
     Ok(url)
+}
+
+fn warn_of_files(config: &Config, listening: &Listening) {
+    if let Some(possible) = listening.fewer_than(config.server.connections_max) {
+        tracing::warn!(
+            possible,
+            "server.connections_max is more than this process may have: allow it more open files (LimitNOFILE, ulimit -n)"
+        );
+    }
 }
 
 fn warn_of_durability(store: &dyn Store) {

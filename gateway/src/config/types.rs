@@ -52,7 +52,7 @@ pub struct Server {
     /// `drain_timeout`: how long a shutdown waits for work in hand. Default `30s`.
     pub drain_timeout: Duration,
     /// `request_timeout`: from the first byte to the end of a request's body, for its headers, and for the next byte of an answer
-    /// to be taken. An eighth of it while more than half of the places are taken. Default `15s`.
+    /// to be taken. Headers and bodies get an eighth of it while more than half of the places are taken. Default `15s`.
     pub request_timeout: Duration,
     /// `request_bytes_max`: body of a request to a channel or the API. Default `4MiB`.
     pub request_bytes_max: usize,

@@ -4,6 +4,7 @@
 
 mod body;
 mod connectors;
+mod descriptors;
 mod files;
 mod patience;
 mod problem;

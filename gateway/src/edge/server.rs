@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 
+use super::descriptors::connections_possible;
 use super::patience::patience;
 use super::reluctant::Reluctant;
 use super::{Edge, Problem, requests};
@@ -35,6 +36,7 @@ const HEAD_MAX: usize = 64 << 10;
 /// configuration follows another, connections stay open and requests on them are answered.
 pub struct Listening {
     listener: TcpListener,
+    connections_possible: usize,
     pub address: SocketAddr,
     /// Who answers; nobody before the first generation.
     answering: watch::Sender<Present>,
@@ -43,6 +45,15 @@ pub struct Listening {
     ended: Notify,
     /// No generation follows.
     last: CancellationToken,
+}
+
+/// How long a connection is waited for.
+#[derive(Clone, Copy)]
+struct Waiting {
+    /// Until a request's headers are there.
+    headers: Duration,
+    /// Until something of an answer is taken: whoever has a socket on a slow line is no worse off where there are many.
+    reader: Duration,
 }
 
 type Present = Option<Arc<Generation>>;
@@ -67,6 +78,7 @@ impl Listening {
         let address = listener.local_addr()?;
         let listening = Arc::new(Self {
             listener,
+            connections_possible: connections_possible(),
             address,
             answering: watch::Sender::new(None),
             connections: TaskTracker::new(),
@@ -75,6 +87,11 @@ impl Listening {
         });
         tokio::spawn(listening.clone().accept());
         Ok(listening)
+    }
+
+    /// How many connections are taken at once, where the process may not open files for as many as are wanted.
+    pub fn fewer_than(&self, wanted: usize) -> Option<usize> {
+        (self.connections_possible < wanted).then_some(self.connections_possible)
     }
 
     /// From now on these answer, while the generation before them ends.
@@ -104,7 +121,7 @@ impl Listening {
                 accepted = self.next() => accepted,
             };
             match accepted {
-                Ok((stream, timeout)) => self.hold(stream, timeout),
+                Ok((stream, waiting)) => self.hold(stream, waiting),
                 Err(error) => {
                     // Out of file descriptors, mostly: it passes when connections close.
                     tracing::error!(%error, "no connection can be taken");
@@ -114,13 +131,15 @@ impl Listening {
         }
     }
 
-    /// The next connection, and how long it is waited for: for headers, and for somebody who takes the answer. What cannot be served waits in the kernel's queue and not in our memory.
-    async fn next(&self) -> std::io::Result<(TcpStream, Duration)> {
+    /// The next connection. What cannot be served waits in the kernel's queue and not in our memory.
+    async fn next(&self) -> std::io::Result<(TcpStream, Waiting)> {
         loop {
             let rules = self.rules().await;
-            let (open, max) = (self.connections.len(), rules.connections_max);
+            let (open, max) = (self.connections.len(), rules.connections_max.min(self.connections_possible));
             if open < max {
-                return Ok((self.listener.accept().await?.0, patience(rules.request_timeout, open, max)));
+                let (stream, _) = self.listener.accept().await?;
+                let (headers, reader) = (patience(rules.request_timeout, open, max), rules.request_timeout);
+                return Ok((stream, Waiting { headers, reader }));
             }
             self.ended.notified().await;
         }
@@ -136,16 +155,16 @@ impl Listening {
         }
     }
 
-    fn hold(self: &Arc<Self>, stream: TcpStream, timeout: Duration) {
+    fn hold(self: &Arc<Self>, stream: TcpStream, waiting: Waiting) {
         let (this, token) = (self.clone(), self.connections.token());
         tokio::spawn(async move {
-            this.connection(stream, timeout).await;
+            this.connection(stream, waiting).await;
             drop(token);
             this.ended.notify_one();
         });
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream, timeout: Duration) {
+    async fn connection(self: &Arc<Self>, stream: TcpStream, waiting: Waiting) {
         // Without it, small answers wait for the other side's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let this = self.clone();
@@ -155,10 +174,10 @@ impl Listening {
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(timeout)
+            .header_read_timeout(waiting.headers)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(Reluctant::new(stream, timeout)), service)
+            .serve_connection(TokioIo::new(Reluctant::new(stream, waiting.reader)), service)
             .with_upgrades();
         tokio::pin!(served);
         let ended = tokio::select! {

@@ -144,8 +144,8 @@ fn take_contact(one: &mut Work<'_>, resolved: &Resolved) {
     }
 }
 
-/// Contacts are merged and removed, cases are removed: where they are now, or else anew. A case that somebody removed stays
-/// removed.
+/// Contacts are merged and removed, cases are removed: where they are now, or else anew. The conversation of a case that
+/// somebody removed opens another.
 fn find_anew(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     let lost = || all.iter().filter(|one| one.lost.is_some());
     let places = whereabouts(api, lost().filter_map(|one| one.contact.clone()).collect())?;
@@ -163,8 +163,7 @@ fn find_anew(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
 
 fn write(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     open_cases(api, all)?;
-    let tasks = |one: &Work<'_>| one.task(api);
-    let answers = upsert(api, TASK, all, |one| one.is_unwritten().then(|| tasks(one)))?;
+    let answers = upsert(api, TASK, all, |one| one.is_unwritten().then(|| one.task(api)))?;
     let mut again = BTreeSet::new();
     for (at, written) in answers {
         match written {
