@@ -69,7 +69,7 @@ impl Accept {
         let mut rounds = Rounds::default();
         loop {
             match self.go_on_if_overdue(clock, ways, now).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 Err(StoreError::Corrupt(what)) => {
                     tracing::error!(what, "a message's state cannot be read: it goes by no other channel");
                     let writes = vec![Write::delete(clock.clone())];

@@ -55,7 +55,7 @@ impl Accept {
         let mut rounds = Rounds::default();
         loop {
             match self.append(&Scene { channel, trace, now: Time::now() }, &all, position).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return decided,
             }
         }
@@ -138,7 +138,7 @@ impl Accept {
         let mut rounds = Rounds::default();
         loop {
             match self.fold(scene.channel, report, scene.trace, scene.now).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return decided,
             }
         }

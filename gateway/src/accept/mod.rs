@@ -103,9 +103,10 @@ impl Accept {
         self.processors.let_keep(channel)
     }
 
-    /// Somebody was faster: forgets what was read, and allows another round unless there were too many.
-    fn lost(&self, rounds: &mut Rounds) -> Result<(), StoreError> {
-        self.directory.forget();
+    /// Somebody was faster: forgets what was read of people if they are what changed, and allows another round unless there
+    /// were too many.
+    fn lost(&self, key: &str, rounds: &mut Rounds) -> Result<(), StoreError> {
+        self.directory.forget_if(key);
         rounds.0 += 1;
         if rounds.0 < ROUNDS_MAX { Ok(()) } else { Err(StoreError::Unavailable("too many changes at once".into())) }
     }

@@ -54,7 +54,7 @@ impl Accept {
             }
             let contact = session.contact(id).await?;
             match self.settle(session, None, trace).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return Ok(decided.map(|()| contact)?),
             }
         }
@@ -72,7 +72,7 @@ impl Accept {
             session.unlink(id, link, why.clone()).await??;
             let contact = session.contact(id).await?;
             match self.settle(session, None, trace).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return Ok(decided.map(|()| contact)?),
             }
         }
@@ -90,7 +90,7 @@ impl Accept {
             session.release(id, identity, why.clone()).await??;
             let contact = session.contact(id).await?;
             match self.settle(session, None, trace).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return Ok(decided.map(|()| contact)?),
             }
         }
@@ -115,7 +115,7 @@ impl Accept {
             let mut session = self.directory.session(Time::now());
             let conversation = session.change(id, change, backend, why).await??;
             match self.settle(session, channel, trace).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return Ok(decided.map(|()| conversation)?),
             }
         }
@@ -131,7 +131,7 @@ impl Accept {
             let mut session = self.directory.session(Time::now());
             session.stand_in(id, what).await?;
             match self.settle(session, channel, &Trace::from_header(None)).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return decided,
             }
         }

@@ -43,7 +43,7 @@ impl Accept {
         let mut rounds = Rounds::default();
         loop {
             match self.note_sent(channel, id, report, &trace).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return decided,
             }
         }

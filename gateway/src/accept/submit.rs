@@ -145,7 +145,7 @@ impl Accept {
         let mut rounds = Rounds::default();
         loop {
             match self.append_submission(submission).await {
-                Err(SubmitError::Store(StoreError::Conflict(_))) => self.lost(&mut rounds)?,
+                Err(SubmitError::Store(StoreError::Conflict(key))) => self.lost(&key, &mut rounds)?,
                 answer => return answer,
             }
             if let Some(answer) = self.remembered(submission.idempotency.as_ref()).await? {

@@ -44,7 +44,7 @@ impl Accept {
         let mut rounds = Rounds::default();
         loop {
             match self.append_will(will).await {
-                Err(StoreError::Conflict(_)) => self.lost(&mut rounds)?,
+                Err(StoreError::Conflict(key)) => self.lost(&key, &mut rounds)?,
                 decided => return decided,
             }
         }

@@ -23,6 +23,9 @@ pub struct Directory {
     cache: Mutex<Cache>,
 }
 
+/// Keys of the table that begin so hold what is kept at hand.
+const OF_PEOPLE: [&str; 3] = ["contact", "conversation", "identity"];
+
 /// What was read lately. Whoever reads notes the generation first: if people were regrouped meanwhile, what was read may
 /// be wrong in ways that versions do not show, and is not kept.
 pub(super) struct Cache {
@@ -89,6 +92,13 @@ impl Directory {
     /// If the store cannot be read.
     pub async fn conversation(&self, id: Uuid) -> Result<Option<Conversation>, StoreError> {
         Ok(self.load(&Conversation::key(id)).await?.map(|kept| Arc::unwrap_or_clone(kept.value)))
+    }
+
+    /// Forgets what was read if the key that somebody else changed is one of people; of anything else nothing is at hand.
+    pub fn forget_if(&self, key: &str) {
+        if OF_PEOPLE.contains(&key.split('/').next().unwrap_or_default()) {
+            self.forget();
+        }
     }
 
     /// Forgets what was read: somebody else changed it.

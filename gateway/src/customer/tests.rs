@@ -54,6 +54,18 @@ impl Place {
     }
 }
 
+#[tokio::test]
+async fn only_what_is_of_people_is_read_again_after_a_conflict() {
+    let place = Place::new();
+    let (said, _) = place.say(0).await;
+    let read = async || place.directory.person(said.owner).await.unwrap().unwrap();
+    let first = read().await;
+    place.directory.forget_if("message/0197b0c0");
+    assert!(Arc::ptr_eq(&first, &read().await));
+    place.directory.forget_if("conversation/0197b0c0");
+    assert!(!Arc::ptr_eq(&first, &read().await));
+}
+
 fn kinds(news: &[News]) -> Vec<Kind> {
     news.iter().map(|news| news.kind).collect()
 }

@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{RwLock, RwLockReadGuard};
+
 use super::{Store, StoreError, Usage};
 
 /// How long a count is believed: others write and remove under the same prefix.
@@ -13,6 +15,8 @@ pub struct Quota {
     store: Arc<dyn Store>,
     max: Usage,
     counts: Mutex<HashMap<String, Count>>,
+    /// Shared by those whose entries are on their way: nothing is counted meanwhile, for it would be counted twice or not at all.
+    on_the_way: RwLock<()>,
 }
 
 #[derive(Default)]
@@ -35,13 +39,14 @@ pub struct Reservation<'a> {
     quota: &'a Quota,
     prefix: String,
     bytes: u64,
+    _on_the_way: RwLockReadGuard<'a, ()>,
 }
 
 impl Quota {
     /// `max`: an entry is taken as long as there are fewer entries and fewer bytes; so the one that reaches the bytes is the last,
     /// and an entry larger than all of them finds room where nothing else lies.
     pub fn new(store: Arc<dyn Store>, max: Usage) -> Self {
-        Self { store, max, counts: Mutex::default() }
+        Self { store, max, counts: Mutex::default(), on_the_way: RwLock::default() }
     }
 
     /// What lies there, as it was counted at most some seconds ago.
@@ -49,14 +54,21 @@ impl Quota {
     /// # Errors
     /// As [`Store::usage`].
     pub async fn usage(&self, prefix: &str) -> Result<Usage, StoreError> {
-        let known = self.counts().get(prefix).filter(|count| count.is_fresh()).map(Count::all);
-        match known {
+        match self.known(prefix) {
             Some(usage) => Ok(usage),
             None => self.recounted(prefix).await,
         }
     }
 
+    fn known(&self, prefix: &str) -> Option<Usage> {
+        self.counts().get(prefix).filter(|count| count.is_fresh()).map(Count::all)
+    }
+
     async fn recounted(&self, prefix: &str) -> Result<Usage, StoreError> {
+        let _alone = self.on_the_way.write().await;
+        if let Some(usage) = self.known(prefix) {
+            return Ok(usage);
+        }
         let kept = self.store.usage(prefix).await?;
         let mut counts = self.counts();
         let count = counts.entry(prefix.to_owned()).or_default();
@@ -69,23 +81,35 @@ impl Quota {
         usage.entries >= self.max.entries || usage.bytes >= self.max.bytes
     }
 
-    /// Room for one entry, taken before it is written: many may come at once, and the last place is given once.
+    /// Room for one entry, taken before it is written: many may come at once, and the last place is given once. Whoever holds a
+    /// reservation must not ask for anything else here.
     ///
     /// # Errors
     /// [`Full`] where there is none; outside of it as [`Store::usage`].
     pub async fn reserve(&self, prefix: String, bytes: usize) -> Result<Result<Reservation<'_>, Full>, StoreError> {
-        self.usage(&prefix).await?;
-        Ok(self.take(prefix, bytes as u64))
+        loop {
+            let on_the_way = self.on_the_way.read().await;
+            if self.known(&prefix).is_some() {
+                return Ok(self.take(prefix, bytes as u64, on_the_way));
+            }
+            drop(on_the_way);
+            self.recounted(&prefix).await?;
+        }
     }
 
-    fn take(&self, prefix: String, bytes: u64) -> Result<Reservation<'_>, Full> {
+    fn take<'a>(
+        &'a self,
+        prefix: String,
+        bytes: u64,
+        on_the_way: RwLockReadGuard<'a, ()>,
+    ) -> Result<Reservation<'a>, Full> {
         let mut counts = self.counts();
         let count = counts.entry(prefix.clone()).or_default();
         if self.is_full(count.all()) {
             return Err(Full(count.all()));
         }
         count.reserved = count.reserved.and(Usage { entries: 1, bytes });
-        Ok(Reservation { quota: self, prefix, bytes })
+        Ok(Reservation { quota: self, prefix, bytes, _on_the_way: on_the_way })
     }
 
     /// Something went: it is counted anew before the next decision.
@@ -143,6 +167,26 @@ mod tests {
     async fn put(store: &dyn Store, key: &str, bytes: usize) {
         let writes = vec![Write::put(Key(key.into()), vec![0; bytes])];
         store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_many_at_once_as_many_get_in_as_there_is_room() {
+        let place = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(place.path()).unwrap());
+        let quota = Arc::new(Quota::new(store.clone(), Usage { entries: 4, bytes: 1 << 20 }));
+        for round in 0..20 {
+            let tries = (0..400).map(|n| {
+                let (store, quota) = (store.clone(), quota.clone());
+                tokio::spawn(async move {
+                    let Ok(place) = quota.reserve(format!("{round}/"), 1).await.unwrap() else { return 0 };
+                    put(&*store, &format!("{round}/{n}"), 1).await;
+                    place.fill();
+                    1
+                })
+            });
+            let taken: usize = futures_util::future::join_all(tries).await.into_iter().map(Result::unwrap).sum();
+            assert_eq!(taken, 4, "round {round}");
+        }
     }
 
     #[tokio::test]
