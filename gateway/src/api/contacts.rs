@@ -103,7 +103,7 @@ pub(super) async fn shown(api: &Api, id: Uuid) -> Result<Shown, Problem> {
     let mut links: Vec<Link> = known.members().flat_map(|member| member.links.iter().cloned()).collect();
     links.sort_by_key(|link| (link.at, link.id));
     let contact = Contact::clone(&known.contact);
-    let attributes = api.edge.memory.all_attributes(&api.edge.connectors, contact.id).await?;
+    let attributes = api.edge.memory.all_attributes(api.edge.connectors.names(), &contact.members).await?;
     Ok(Shown {
         id: contact.id,
         merged_into: Some(contact.id).filter(|now| *now != id),

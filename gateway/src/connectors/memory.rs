@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::Connectors;
 use crate::interaction::Time;
 use crate::plugin::connecting::{Change, Found, News, Note, Notes, Taken};
 use crate::store::{Batch, Entry, Key, Store, StoreError, Write};
@@ -81,20 +80,24 @@ impl Memory {
         Ok(self.kept(connector, contact).await?.0.attributes)
     }
 
-    /// What all CRMs say of a contact, by connector; those that say nothing are left out.
+    /// What all CRMs say of a person, by connector; those that say nothing are left out. Of `members`, the leader first, the first
+    /// counts of whom a CRM says something: who was joined lately is known there under the id from before.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn all_attributes(
+    pub async fn all_attributes<'a>(
         &self,
-        connectors: &Connectors,
-        contact: Uuid,
+        connectors: impl Iterator<Item = &'a str>,
+        members: &[Uuid],
     ) -> Result<Map<String, Value>, StoreError> {
         let mut all = Map::new();
-        for connector in connectors.iter() {
-            let known = self.attributes(&connector.name, contact).await?;
-            if !known.is_empty() {
-                all.insert(connector.name.clone(), known.into());
+        for connector in connectors {
+            for member in members {
+                let known = self.attributes(connector, *member).await?;
+                if !known.is_empty() {
+                    all.insert(connector.to_owned(), known.into());
+                    break;
+                }
             }
         }
         Ok(all)
@@ -296,6 +299,18 @@ mod tests {
         assert_eq!(memory.apply("crm", &change("17", News::Removed)).await.unwrap(), 0, "the old id leads nowhere");
         memory.apply("crm", &change("99", News::Removed)).await.unwrap();
         assert_eq!(memory.contact("crm", contact).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_whom_was_joined_counts_until_more_is_known_of_the_leader() {
+        let directory = tempfile::tempdir().unwrap();
+        let (memory, leader, joined) = (memory(directory.path()), Uuid::now_v7(), Uuid::now_v7());
+        let says = |owner: &str| Found { contact: note(owner), attributes: Some(object(json!({ "owner": owner }))) };
+        let all = async || memory.all_attributes(["crm", "erp"].into_iter(), &[leader, joined]).await.unwrap();
+        memory.learn("crm", joined, &says("Ann")).await.unwrap();
+        assert_eq!(all().await, object(json!({"crm": {"owner": "Ann"}})));
+        memory.learn("crm", leader, &says("Bob")).await.unwrap();
+        assert_eq!(all().await, object(json!({"crm": {"owner": "Bob"}})));
     }
 
     #[tokio::test]

@@ -109,6 +109,11 @@ impl Connectors {
         self.connectors.values()
     }
 
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Send {
+        self.connectors.keys().map(String::as_str)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.connectors.is_empty()

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
 use super::target::{Attempt, Outcome, Scope, Target};
 use crate::connectors::{Connectors, Lookups, Memory};
@@ -41,23 +40,18 @@ impl Target for Attributed {
 impl Attributed {
     /// The record with what is known; `None` if that is nothing.
     async fn attributed(&self, record: &Record) -> Result<Option<Record>, StoreError> {
-        let Some(contact) = leader(&self.directory, record.contact).await? else { return Ok(None) };
+        let Some(member) = record.contact else { return Ok(None) };
+        let Some(known) = self.directory.person(member).await? else { return Ok(None) };
         let mut event = event(record)?;
         if let Some(conversation) = event.data.conversation.as_ref().filter(|conversation| conversation.new) {
-            self.lookups.wait(conversation.id, contact, event.data.received_at).await;
+            self.lookups.wait(conversation.id, known.contact.id, event.data.received_at).await;
         }
-        let attributes = self.memory.all_attributes(&self.connectors, contact).await?;
+        let attributes = self.memory.all_attributes(self.connectors.names(), &known.contact.members).await?;
         let Some(told) = event.data.contact.as_mut().filter(|_| !attributes.is_empty()) else { return Ok(None) };
         told.attributes = attributes;
         let body = serde_json::to_vec(&event).map_err(|error| corrupt(record, &error))?;
         Ok(Some(Record { body: body.into(), ..record.clone() }))
     }
-}
-
-/// The id that a contact has now.
-async fn leader(directory: &Directory, contact: Option<Uuid>) -> Result<Option<Uuid>, StoreError> {
-    let Some(contact) = contact else { return Ok(None) };
-    Ok(directory.person(contact).await?.map(|known| known.contact.id))
 }
 
 pub(super) fn event(record: &Record) -> Result<Event, StoreError> {
