@@ -78,17 +78,16 @@ impl Client {
 
     /// The oldest dead letter, once there is one.
     pub async fn dead_letter(&self) -> Value {
-        self.dead_letters(1).await.swap_remove(0)
+        self.dead_letter_that(|_| true).await
     }
 
-    /// All dead letters, once there are so many.
-    pub async fn dead_letters(&self, count: usize) -> Vec<Value> {
-        within("dead letters", async {
+    /// The oldest dead letter of that kind, once there is one.
+    pub async fn dead_letter_that(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        within("a dead letter", async {
             loop {
                 let page = self.get("/v1/dead-letters").await.expect(200).json();
-                let letters = page["dead_letters"].as_array().unwrap();
-                if letters.len() >= count {
-                    return letters.clone();
+                if let Some(letter) = page["dead_letters"].as_array().unwrap().iter().find(|letter| is_it(letter)) {
+                    return letter.clone();
                 }
             }
         })
