@@ -179,6 +179,38 @@ async fn what_was_handed_over_is_known_after_a_crash() {
     assert!(got == ["one", "two"] || got == ["one", "one", "two"], "{got:?}");
 }
 
+/// Open all day, so many days from now.
+fn open_in(days: i8) -> String {
+    const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).weekday();
+    format!("{} 00:00-24:00 UTC", DAYS[usize::from((today.to_monday_zero_offset() + days) as u8) % 7])
+}
+
+#[tokio::test]
+async fn language_and_time_of_day_lead_to_who_speaks_it_and_is_there() {
+    let (closed, german, desk) = (Backend::start().await, Backend::start().await, Backend::start().await);
+    let config = ConfigBuilder::new()
+        .backend("closed", &closed)
+        .backend("german", &german)
+        .backend("desk", &desk)
+        .telegram(&BOT, None)
+        // Three days away: midnight may pass while this runs.
+        .route(json!({"match": {"hours": open_in(3)}, "backends": ["closed"]}))
+        .route(json!({"match": {"hours": "Mo-Su 00:00-24:00 UTC", "language": "de"}, "backends": ["german"]}))
+        .route(json!({"backends": ["desk"]}));
+    let gateway = Gateway::start(config).await;
+    let client = gateway.client();
+    for (chat, language, text) in [(7, "de-AT", "Guten Tag"), (8, "en", "Good day")] {
+        let from = json!({"id": chat, "is_bot": false, "first_name": "Ann", "language_code": language});
+        let to = json!({"id": chat, "type": "private", "first_name": "Ann"});
+        let message = json!({"message_id": chat, "from": from, "chat": to, "date": 1_767_225_600, "text": text});
+        BOT.update(&json!({"update_id": chat, "message": message})).send(&client).await.expect(200);
+    }
+    assert_eq!(wait_for_texts(&german, 1).await, ["Guten Tag"]);
+    assert_eq!(wait_for_texts(&desk, 1).await, ["Good day"]);
+    assert!(closed.attempts().is_empty());
+}
+
 #[tokio::test]
 async fn what_a_backend_gave_up_in_place_of_another_can_be_retried() {
     let (desk, night) = (Backend::start().await, Backend::start().await);
