@@ -46,6 +46,7 @@ async fn until(client: &Client, path: &str, is_right: impl Fn(&Value) -> bool) -
             return answer;
         }
         assert!(began.elapsed() < PATIENCE, "{answer}");
+        // Nobody tells when a figure has changed.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -13,7 +13,7 @@ use crate::interaction::Time;
 /// Most of what a server answers is short; a list of all UIDs of a large mailbox is the longest.
 const ANSWER_MAX: u64 = 16 << 20;
 /// What a server may send besides what was asked for, and by which its sizes may be wrong.
-const SLACK: u64 = 1 << 20;
+const SPARE: u64 = 1 << 20;
 /// Of a mail that is too large: its header, or the beginning of it.
 const HEADER_MAX: u32 = 256 << 10;
 /// Before a connection is protected.
@@ -231,7 +231,7 @@ impl Session {
     /// The mails themselves; reading them leaves no mark.
     pub(super) fn bodies(&mut self, mails: &[Listed]) -> Answer<BTreeMap<u32, Vec<u8>>> {
         let bytes: u64 = mails.iter().map(|mail| mail.bytes).sum();
-        self.allowance.set(bytes + bytes / 8 + SLACK);
+        self.allowance.set(bytes + bytes / 8 + SPARE);
         let uids: Vec<u32> = mails.iter().map(|mail| mail.uid).collect();
         let fetched = self.imap.uid_fetch(set(&uids), "(UID BODY.PEEK[])")?;
         Ok(fetched.iter().filter_map(|mail| Some((mail.uid?, mail.body()?.to_vec()))).collect())
@@ -239,7 +239,7 @@ impl Session {
 
     /// The header of a mail that is too large.
     pub(super) fn header(&mut self, uid: u32) -> Answer<Vec<u8>> {
-        self.allowance.set(u64::from(HEADER_MAX) + SLACK);
+        self.allowance.set(u64::from(HEADER_MAX) + SPARE);
         let fetched = self.imap.uid_fetch(set(&[uid]), format!("(UID BODY.PEEK[HEADER]<0.{HEADER_MAX}>)"))?;
         let header = fetched.iter().find(|mail| mail.uid == Some(uid)).and_then(|mail| mail.header());
         Ok(header.unwrap_or_default().to_vec())
