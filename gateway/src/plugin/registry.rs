@@ -143,7 +143,6 @@ impl Plugins {
     }
 
     fn exchange(&self, plugin: Plugin) {
-        tracing::info!(plugin = %plugin.name, version = plugin.manifest.version, digest = &plugin.digest[..12], "plugin in use");
         let plugin = Arc::new(plugin);
         self.loaded.rcu(|loaded| {
             let mut next = BTreeMap::clone(loaded);
@@ -151,6 +150,8 @@ impl Plugins {
             next
         });
         self.changed.send_modify(|count| *count += 1);
+        // Told once it is true: who reads this may count on the next call being the new one's.
+        tracing::info!(plugin = %plugin.name, version = plugin.manifest.version, digest = &plugin.digest[..12], "plugin in use");
     }
 
     fn changed_files(&self) -> Vec<PathBuf> {
