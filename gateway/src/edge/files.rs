@@ -62,7 +62,7 @@ pub async fn serve_file(media: &Media, id: Uuid) -> Result<Response, Problem> {
             Err(Problem::new(StatusCode::GONE, "media-failed", format!("the file could not be fetched: {why}")))
         }
         FileState::Stored(stored) => {
-            let file = tokio::fs::File::open(media.path(stored)).await.map_err(|_| missing())?;
+            let file = tokio::fs::File::open(media.path(id, stored)).await.map_err(|_| missing())?;
             Ok((headers(&entry, stored), Body::from_stream(read(file))).into_response())
         }
     }
