@@ -79,11 +79,12 @@ impl Files {
 
     /// Removes a file; tells whether nobody else has its content, so that it is gone.
     pub(super) async fn remove(&self, name: &Name) -> Result<bool, WriteError> {
-        let links = fs::metadata(self.path(name)).await.map_or(0, |file| file.nlink());
-        found(fs::remove_file(self.path(name)).await)?;
-        let shared = self.shared(&name.sha256);
-        Ok(links == 1
-            || tokio::task::spawn_blocking(move || remove_unlinked(&shared)).await.map_err(io::Error::from)??)
+        let (place, shared) = (self.path(name), self.shared(&name.sha256));
+        let remove = move || {
+            let was_there = found(std::fs::remove_file(place))?;
+            Ok::<_, io::Error>(remove_unlinked(&shared)? || (was_there && !shared.exists()))
+        };
+        Ok(tokio::task::spawn_blocking(remove).await.map_err(io::Error::from)??)
     }
 
     /// Removes files that nobody refers to and what was never finished, unless they are younger than `age`: their entry, or
@@ -166,10 +167,13 @@ impl Files {
             fs::create_dir_all(folder).await?;
             sync(&self.directory).await?;
         }
-        if fs::hard_link(&shared, &place).await.is_err() {
-            fs::rename(aside, &place).await?;
-            // Where the disk knows no links, equal files lie there several times.
-            let _ = fs::hard_link(&place, &shared).await;
+        if !is_linked(&shared, &place).await {
+            // Of many who come at once with the same, one is linked to by all.
+            let _ = fs::hard_link(aside, &shared).await;
+            if !is_linked(&shared, &place).await {
+                // The disk knows no links: equal files lie there several times.
+                fs::rename(aside, &place).await?;
+            }
         }
         sync(folder).await
     }
@@ -213,6 +217,14 @@ impl FromStr for Name {
 /// That is no name of a file of ours.
 #[derive(Debug)]
 pub(super) struct NoName;
+
+/// Whether a file has its place now, by a link to what lies there already.
+async fn is_linked(shared: &Path, place: &Path) -> bool {
+    match fs::hard_link(shared, place).await {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::AlreadyExists,
+    }
+}
 
 /// Whether there was anything to do.
 fn found(done: io::Result<()>) -> io::Result<bool> {
@@ -305,6 +317,21 @@ mod tests {
         let inodes = paths.each_ref().map(|path| std::fs::metadata(path).unwrap().ino());
         assert_eq!(inodes[0], inodes[1]);
         assert_eq!(std::fs::read(&paths[1]).unwrap(), b"abc");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_same_content_that_comes_many_times_at_once_is_stored_once() {
+        let (_directory, files) = files();
+        let any = ["*/*".to_owned()];
+        let ids: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
+        let all = ids.iter().map(|id| files.write(*id, body(&[b"abc"]), 10, None, &any));
+        let all: Vec<Stored> = futures_util::future::try_join_all(all).await.unwrap();
+        let mut gone = Vec::new();
+        for (id, stored) in ids.iter().zip(&all) {
+            assert_eq!(std::fs::metadata(files.path(&name(*id, stored))).unwrap().nlink(), 21 - gone.len() as u64);
+            gone.push(files.remove(&name(*id, stored)).await.unwrap());
+        }
+        assert_eq!(gone.iter().filter(|gone| **gone).count(), 1, "with the last one");
     }
 
     #[tokio::test]

@@ -93,6 +93,11 @@ impl Media {
         self.rules.uploads_per_hour
     }
 
+    /// For one upload, from its first byte to its last.
+    pub fn upload_timeout(&self) -> Duration {
+        self.rules.upload_timeout
+    }
+
     /// An id and the write that announces the file: to be committed together with the event that speaks of it.
     pub fn announce(&self, announced: Announced) -> (Uuid, Write) {
         let id = Uuid::now_v7();
