@@ -186,3 +186,29 @@ async fn what_a_crm_knows_of_a_person_decides_where_a_message_goes() {
     says(&gateway, "SM3", BOB, "third").await;
     assert_eq!(desk.wait_for_text("third").await.event["data"]["route"]["name"], "others");
 }
+
+#[tokio::test]
+async fn what_a_crm_knows_of_any_member_of_a_joined_person_decides() {
+    let crm = HubSpot::start().await;
+    crm.has_contact(json!({"phone": BOB, "vip": "true"}));
+    let (desk, night) = (Backend::start().await, Backend::start().await);
+    let config = config(&desk, &night)
+        .hubspot("crm", &crm)
+        .route(json!({"name": "important", "match": {"attribute": {"crm.vip": true}}, "backends": ["night"]}))
+        .route(json!({"name": "others", "backends": ["desk"]}));
+    let gateway = Gateway::start(config).await;
+    says(&gateway, "SM1", ANN, "nobody knows me").await;
+    let ann = desk.wait_for_text("nobody knows me").await;
+    says(&gateway, "SM2", BOB, "I am known").await;
+    let bob = desk.wait_for_text("I am known").await;
+    assert_eq!(bob.event["data"]["contact"]["attributes"]["crm"]["vip"], json!("true"));
+    let id = |delivery: &Delivery| delivery.event["data"]["contact"]["id"].as_str().unwrap().to_owned();
+    let body = json!({ "contact_id": id(&bob), "reason": "the same voice" });
+    let path = format!("/v1/contacts/{}/link", id(&ann));
+    let joined = gateway.client().call("POST", &path, Some(&body)).await.expect(200).json();
+    assert_eq!(joined["id"], json!(id(&ann)), "who leads is not whom the CRM knows");
+    says(&gateway, "SM3", ANN, "joined").await;
+    let delivery = night.wait_for_text("joined").await;
+    assert_eq!(delivery.event["data"]["route"]["name"], "important");
+    assert_eq!(delivery.event["data"]["contact"]["attributes"]["crm"]["vip"], json!("true"));
+}

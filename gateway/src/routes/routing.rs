@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Facts, Routes};
 use crate::config::{self, Config};
 use crate::connectors::Memory;
+use crate::customer::Directory;
 use crate::interaction::{Interaction, RouteRef};
 use crate::store::{Key, Store, StoreError};
 
@@ -15,6 +16,7 @@ pub struct Routing {
     routes: Routes,
     store: Arc<dyn Store>,
     memory: Memory,
+    directory: Arc<Directory>,
     /// Those that may know something of a contact, where a route asks for it.
     connectors: Vec<String>,
     /// Backends that only listen are never in control.
@@ -42,13 +44,14 @@ pub struct Answering {
 
 impl Routing {
     /// Of the configuration.
-    pub fn new(store: &Arc<dyn Store>, config: &Config) -> Self {
+    pub fn new(store: &Arc<dyn Store>, directory: Arc<Directory>, config: &Config) -> Self {
         let listeners = config.backends.iter().filter(|(_, backend)| backend.listen).map(|(name, _)| name.clone());
         let connectors = config.routes.iter().any(asks_contact).then(|| config.connectors.keys().cloned().collect());
         Self {
             routes: Routes::new(&config.routes),
             memory: Memory::new(store.clone(), config.store.retention),
             store: store.clone(),
+            directory,
             connectors: connectors.unwrap_or_default(),
             listeners: listeners.collect(),
         }
@@ -103,11 +106,11 @@ impl Routing {
     async fn know_contact(&self, facts: &mut Facts) -> Result<(), StoreError> {
         let Some(contact) = &mut facts.contact else { return Ok(()) };
         let Some(id) = contact.id else { return Ok(()) };
-        for connector in &self.connectors {
-            let known = self.memory.attributes(connector, id).await?;
-            if !known.is_empty() {
-                contact.attributes.insert(connector.clone(), known.into());
-            }
+        if !self.connectors.is_empty() {
+            let members = self.directory.person(id).await?.map(|known| known.contact.members.clone());
+            let members = members.unwrap_or_else(|| vec![id]);
+            let connectors = self.connectors.iter().map(String::as_str);
+            contact.attributes.extend(self.memory.all_attributes(connectors, &members).await?);
         }
         Ok(())
     }
