@@ -13,8 +13,9 @@ use super::target::{Attempt, Outcome, Scope, Target};
 use crate::channels::{ChannelState, count, count_by};
 use crate::connectors::{Bound, Connector, Lookups, Memory, Subject, person};
 use crate::customer::Directory;
+use crate::interaction::Kind;
 use crate::media::Media;
-use crate::plugin::connecting::{Item, Taken};
+use crate::plugin::connecting::{Item, Notes, Taken};
 use crate::plugin::exchange::{Failure, Fault, FaultKind};
 use crate::store::{Record, StoreError};
 
@@ -71,9 +72,11 @@ impl Target for ConnectorSender {
         outcome.await.unwrap_or_else(|_| gone())
     }
 
-    /// Until its plugin is there, everything: it waits.
+    /// Until its plugin is there, every kind: it waits. What is said on other channels is not for it; what changes something
+    /// said before may be about what it has.
     fn wants(&self, record: &Record) -> bool {
-        self.connector.bound().is_none_or(|bound| bound.kinds.contains(&record.kind))
+        let concerns = self.connector.config.covers(&record.channel) || !record.kind.is_message();
+        concerns && self.connector.bound().is_none_or(|bound| bound.kinds.contains(&record.kind))
     }
 }
 
@@ -162,16 +165,15 @@ impl Handover {
             None => None,
         };
         let contact = person.as_ref().map(|person| person.id);
-        let opened = event.data.conversation.as_ref().is_some_and(|conversation| conversation.new);
         // At a rush, questions would take the turns of what is to be written.
-        let opened = opened && !is_rush;
-        if let (Some(conversation), Some(contact)) = (record.conversation.filter(|_| opened), contact) {
-            self.lookups.begin(conversation, contact);
+        if let Some(contact) = contact.filter(|_| !is_rush) {
+            self.lookups.begin(&event.data, contact);
         }
         let about = event.data.message_id;
         let subject = Subject { contact, conversation: record.conversation, interaction: record.id, about };
         let known = self.memory.recall(&self.connector.name, &subject).await?;
-        if known.activity.is_some() && !attempt.replayed {
+        let was_taken = known.activity.is_some() && !attempt.replayed;
+        if was_taken || self.is_of_others(record, &known) {
             return Ok(None);
         }
         let body = self.media.render(record);
@@ -188,6 +190,13 @@ impl Handover {
             uncertain: attempt.uncertain,
         };
         Ok(Some((subject, item, attachments)))
+    }
+
+    /// It changes something on a channel that does not concern the connector, and that the CRM does not have: a message that
+    /// it has may go on by another channel, and its conversation may end there.
+    fn is_of_others(&self, record: &Record, known: &Notes) -> bool {
+        let about = if record.kind == Kind::ConversationClosed { &known.conversation } else { &known.about };
+        about.is_none() && !self.connector.config.covers(&record.channel)
     }
 
     /// One call. If the plugin breaks on many, each goes alone: the one that broke it harms itself only.

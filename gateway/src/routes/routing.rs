@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Facts, Routes};
-use crate::config::{self, Config};
+use crate::config::{self, Config, NamePattern};
 use crate::connectors::Memory;
 use crate::interaction::{Interaction, RouteRef};
 use crate::store::{Key, Store, StoreError};
@@ -15,8 +15,8 @@ pub struct Routing {
     routes: Routes,
     store: Arc<dyn Store>,
     memory: Memory,
-    /// Those that may know something of a contact, where a route asks for it.
-    connectors: Vec<String>,
+    /// Those that may know something of a contact, where a route asks for it, and on which channels.
+    connectors: Vec<(String, Vec<NamePattern>)>,
     /// Backends that only listen are never in control.
     listeners: Vec<String>,
 }
@@ -44,7 +44,8 @@ impl Routing {
     /// Of the configuration.
     pub fn new(store: &Arc<dyn Store>, config: &Config) -> Self {
         let listeners = config.backends.iter().filter(|(_, backend)| backend.listen).map(|(name, _)| name.clone());
-        let connectors = config.routes.iter().any(asks_contact).then(|| config.connectors.keys().cloned().collect());
+        let connectors = || config.connectors.iter().map(|(name, one)| (name.clone(), one.channels.clone())).collect();
+        let connectors = config.routes.iter().any(asks_contact).then(connectors);
         Self {
             routes: Routes::new(&config.routes),
             memory: Memory::new(store.clone(), config.store.retention),
@@ -103,7 +104,8 @@ impl Routing {
     async fn know_contact(&self, facts: &mut Facts) -> Result<(), StoreError> {
         let Some(contact) = &mut facts.contact else { return Ok(()) };
         let Some(id) = contact.id else { return Ok(()) };
-        for connector in &self.connectors {
+        let channel = facts.channel.as_ref().map_or("", |channel| channel.name.as_str());
+        for (connector, _) in self.connectors.iter().filter(|(_, channels)| NamePattern::any(channels, channel)) {
             let known = self.memory.attributes(connector, id).await?;
             if !known.is_empty() {
                 contact.attributes.insert(connector.clone(), known.into());

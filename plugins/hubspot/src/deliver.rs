@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
 use omnigate_plugin::interaction::{Interaction, Task};
 use omnigate_plugin::serde_json::from_str;
-use omnigate_plugin::{Fault, FaultKind};
+use omnigate_plugin::{Fault, FaultKind, json};
 
 use crate::activities::{KINDS, NOTES, changed, files_apart, has_attachments, kind, written};
 use crate::api::{Api, Batch, Properties, Refusal, Refused};
@@ -79,8 +79,16 @@ impl<'a> Work<'a> {
         self.answer.is_none() && self.event.task() == task
     }
 
+    /// As what it stands there: what changes a message may come by another channel than the message did.
     fn kind(&self) -> &'static str {
-        kind(self.event.medium())
+        let noted = self.item.known.about.as_ref().and_then(|note| from_str::<&str>(note.data.as_deref()?).ok());
+        let noted = noted.and_then(|noted| KINDS.into_iter().find(|kind| *kind == noted));
+        noted.unwrap_or_else(|| kind(self.event.medium()))
+    }
+
+    /// What is noted of what was written.
+    fn activity(&self) -> Option<Note> {
+        Some(Note { id: self.activity.clone()?, data: Some(json!(self.kind()).to_string()) })
     }
 
     /// Its files stand in a note beside it.
@@ -102,10 +110,11 @@ impl<'a> Work<'a> {
     }
 
     fn end(self) -> Answer {
+        let activity = self.activity();
         let taken = || Taken {
             contact: self.contact.map(Note::id),
             conversation: self.ticket.map(Note::id),
-            activity: self.activity.map(Note::id),
+            activity,
             extra: None,
         };
         self.answer.unwrap_or_else(|| Ok(taken()))
@@ -198,7 +207,7 @@ fn write(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
 /// What was never written is not changed.
 fn change(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
     let of_kind = |one: &Work<'_>| one.is_open(Task::Change) && one.kind() == kind_;
-    let record = |one: &Work<'_>| Some((one.event.data.message_id.clone()?, changed(api, &one.event)?));
+    let record = |one: &Work<'_>| Some((one.event.data.message_id.clone()?, changed(api, kind_, &one.event)?));
     let records: Vec<_> = all.iter().filter(|one| of_kind(one)).filter_map(record).collect();
     let done = write_all(&|some| api.update(kind_, refer(some)), &records)?;
     for one in all.iter_mut().filter(|one| of_kind(one)) {
