@@ -27,6 +27,7 @@ const REST: Duration = Duration::from_secs(10);
 /// delivery at a time.
 pub struct ConnectorSender {
     connector: Arc<Connector>,
+    memory: Arc<Memory>,
     media: Arc<Media>,
     jobs: mpsc::Sender<Job>,
 }
@@ -61,9 +62,9 @@ impl Target for ConnectorSender {
         let (done, outcome) = oneshot::channel();
         let later = |why: String| Outcome::Retry { after: None, why, scope: Scope::Lane };
         let gone = || later("the delivery was cut off".into());
-        match self.lacks_files(record, attempt).await {
-            Ok(false) => {}
-            Ok(true) => return later("a file of the message is still being fetched".into()),
+        match self.obstacle(record, attempt).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return outcome,
             Err(error) => return later(error.to_string()),
         }
         if self.jobs.send(Job { record: record.clone(), attempt, done }).await.is_err() {
@@ -81,6 +82,22 @@ impl Target for ConnectorSender {
 }
 
 impl ConnectorSender {
+    /// What ends the delivery before it takes a place in a call.
+    async fn obstacle(&self, record: &Record, attempt: Attempt) -> Result<Option<Outcome>, StoreError> {
+        if record.kind == Kind::ConversationOpened && !self.goes_on(record).await? {
+            return Ok(Some(Outcome::Done));
+        }
+        let why = "a file of the message is still being fetched".to_owned();
+        let late = self.lacks_files(record, attempt).await?;
+        Ok(late.then_some(Outcome::Retry { after: None, why, scope: Scope::Lane }))
+    }
+
+    /// A conversation of which the CRM has something; a new one it hears of by its first message.
+    async fn goes_on(&self, record: &Record) -> Result<bool, StoreError> {
+        let Some(conversation) = record.conversation else { return Ok(false) };
+        Ok(self.memory.conversation(&self.connector.name, conversation).await?.is_some())
+    }
+
     /// Here it delays its own conversation alone.
     async fn lacks_files(&self, record: &Record, attempt: Attempt) -> Result<bool, StoreError> {
         let wants_files = self.connector.bound().is_some_and(|bound| bound.plugin.reads_files());
@@ -92,8 +109,8 @@ impl Handover {
     /// The subscriber's side, and what does the work as long as that is there.
     pub fn start(self) -> (ConnectorSender, impl Future<Output = ()> + Send + 'static) {
         let (jobs, waiting) = mpsc::channel(self.connector.config.batch);
-        let (connector, media) = (self.connector.clone(), self.media.clone());
-        (ConnectorSender { connector, media, jobs }, Arc::new(self).gather(waiting))
+        let (connector, memory, media) = (self.connector.clone(), self.memory.clone(), self.media.clone());
+        (ConnectorSender { connector, memory, media, jobs }, Arc::new(self).gather(waiting))
     }
 
     /// Takes what waits whenever a call may begin: alone in quiet times, many together at a rush.
@@ -195,7 +212,10 @@ impl Handover {
     /// It changes something on a channel that does not concern the connector, and that the CRM does not have: a message that
     /// it has may go on by another channel, and its conversation may end there.
     fn is_of_others(&self, record: &Record, known: &Notes) -> bool {
-        let about = if record.kind == Kind::ConversationClosed { &known.conversation } else { &known.about };
+        let about = match record.kind {
+            Kind::ConversationOpened | Kind::ConversationClosed => &known.conversation,
+            _ => &known.about,
+        };
         about.is_none() && !self.connector.config.covers(&record.channel)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
+use omnigate_plugin::connector::{Context, Item, Note, Person, Taken, in_order};
 use omnigate_plugin::interaction::{Interaction, Task};
 use omnigate_plugin::serde_json::from_str;
 use omnigate_plugin::{Fault, FaultKind, json};
@@ -18,8 +18,6 @@ type Records = [(String, Properties)];
 
 /// One interaction on its way.
 struct Work<'a> {
-    /// Among the answers.
-    place: usize,
     event: Interaction,
     item: &'a Item,
     answer: Option<Answer>,
@@ -35,20 +33,7 @@ struct Work<'a> {
 }
 
 pub(crate) fn deliver(ctx: &Context, api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
-    let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
-    let mut all = Vec::with_capacity(items.len());
-    for (place, item) in items.iter().enumerate() {
-        match from_str::<Interaction>(&item.interaction) {
-            Ok(event) => all.push(Work::of(place, item, event)),
-            Err(error) => answers[place] = Some(Err(error.into())),
-        }
-    }
-    work(ctx, api, &mut all)?;
-    for one in all {
-        let place = one.place;
-        answers[place] = Some(one.end());
-    }
-    Ok(answers.into_iter().flatten().collect())
+    in_order(items, Work::of, |all| work(ctx, api, all), Work::end)
 }
 
 fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
@@ -62,17 +47,18 @@ fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     open_tickets(api, all)?;
     bind_contacts(api, all)?;
     bind_tickets(api, all)?;
-    close_tickets(api, all)
+    move_tickets(api, all, Task::Close, tickets::close)?;
+    move_tickets(api, all, Task::Reopen, tickets::reopen)
 }
 
 impl<'a> Work<'a> {
     /// What is about nobody, or nothing that HubSpot keeps, is done already.
-    fn of(place: usize, item: &'a Item, event: Interaction) -> Self {
+    fn of(item: &'a Item, event: Interaction) -> Self {
         let ticket = item.known.conversation.as_ref().map(|note| note.id.clone());
         let is_nothing = event.task() == Task::Nothing || item.person.is_none();
         let answer = is_nothing.then(|| Ok(Taken::nothing()));
         let (files, files_note) = (Vec::new(), None);
-        Self { place, event, item, answer, activity: None, contact: None, ticket, files, files_note }
+        Self { event, item, answer, activity: None, contact: None, ticket, files, files_note }
     }
 
     fn is_open(&self, task: Task) -> bool {
@@ -334,12 +320,17 @@ fn bind(api: &Api, from: &str, to: &str, pairs: &[(String, String)]) -> Result<V
     }
 }
 
-fn close_tickets(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
-    for one in all.iter_mut().filter(|one| one.is_open(Task::Close)) {
-        let conversation = one.event.data.conversation.as_ref();
-        if let Some(conversation) = conversation {
+/// By the ids of their conversations.
+fn move_tickets(
+    api: &Api,
+    all: &mut [Work<'_>],
+    task: Task,
+    step: impl Fn(&Api, &str) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    for one in all.iter_mut().filter(|one| one.is_open(task)) {
+        if let Some(conversation) = one.event.conversation() {
             // A refusal is of the account or of the moment, not of this ticket.
-            tickets::close(api, &conversation.id)?;
+            step(api, conversation)?;
         }
         one.answer = Some(Ok(Taken::nothing()));
     }
