@@ -16,6 +16,10 @@ use crate::routes::{Facts, Routes};
 /// Larger ones do not come out of a gateway.
 const INTERACTION_MAX: u64 = 16 << 20;
 
+/// Events of the log say nothing of what connectors know: whoever asks with one is not to be misled.
+const NO_ATTRIBUTES: &str = "note: this interaction tells no attributes of the contact, as in the log; put those of \
+    GET /v1/contacts/{id} into data.contact.attributes\n";
+
 #[derive(Deserialize)]
 struct Typed {
     #[serde(rename = "type")]
@@ -34,6 +38,9 @@ pub(super) fn explained(config: &Config, plugins: &Plugins, file: &Path) -> anyh
     })?;
     let kind = serde_json::from_slice::<Typed>(&json).ok().and_then(|typed| typed.kind);
     let mut told = Routes::new(&config.routes).explain(&facts).to_string();
+    if asks_attributes(config) && facts.contact.as_ref().is_some_and(|contact| contact.attributes.is_empty()) {
+        told.push_str(NO_ATTRIBUTES);
+    }
     let channel = facts.channel.as_ref().map_or("", |channel| channel.name.as_str());
     for (name, connector) in &config.connectors {
         let wanted = plugins.get(&connector.plugin).map(|plugin| plugin.manifest().interactions.clone());
@@ -41,6 +48,10 @@ pub(super) fn explained(config: &Config, plugins: &Plugins, file: &Path) -> anyh
         let _ = writeln!(told, "connector {name}: {why}");
     }
     Ok(told)
+}
+
+fn asks_attributes(config: &Config) -> bool {
+    config.routes.iter().any(|route| !route.matches.attribute.is_empty())
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {

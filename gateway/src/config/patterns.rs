@@ -42,8 +42,8 @@ impl NamePattern {
 
 /// `channels` of a section: all where nothing is said. `known`: those that there are.
 pub(super) fn channels(section: &Section<'_>, known: &[String]) -> Vec<NamePattern> {
-    let patterns = section.texts("channels", 1..=CHANNELS_MAX, NamePattern::parse);
-    let patterns = patterns.unwrap_or_else(|| NamePattern::parse("*").into_iter().collect());
+    let typed = section.texts("channels", 1..=CHANNELS_MAX, NamePattern::parse);
+    let Some(patterns) = typed else { return NamePattern::parse("*").into_iter().collect() };
     for pattern in patterns.iter().filter(|pattern| !known.iter().any(|name| pattern.matches(name))) {
         section.warn("channels", Some(format!("\"{pattern}\"")), "no channel has such a name");
     }
