@@ -30,6 +30,8 @@ pub struct Report {
     pub change: StatusChange,
     /// What the channel could not carry, where it was sent.
     pub loss: Option<Vec<Loss>>,
+    /// Who does not get it, while others do.
+    pub refused: Vec<(Identity, Reason)>,
 }
 
 impl Accept {
@@ -61,27 +63,6 @@ impl Accept {
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
-    /// Appends that one of a message's recipients does not get it, while others do.
-    ///
-    /// # Errors
-    /// As the store's commit.
-    pub async fn recipient_refused(
-        &self,
-        channel: &str,
-        id: Uuid,
-        to: Identity,
-        reason: Reason,
-    ) -> Result<(), StoreError> {
-        let Some(mut told) = self.message(id).await? else { return Ok(()) };
-        let Some(index) = told.way_by(channel) else { return Ok(()) };
-        let dedupe = DedupeKey::of(&[channel, "refused", &id.to_string(), &to.value]);
-        (told.ways[index].to, told.status) = (to, Status::Failed);
-        let change = StatusChange::failed(reason);
-        let mut event = self.status_event(&told, index, &change, &Trace::from_header(None), None, None).await?;
-        event.dedupe = Some(dedupe);
-        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
-    }
-
     async fn note_sent(&self, channel: &str, id: Uuid, report: &Report, trace: &Trace) -> Result<bool, StoreError> {
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
         let Some(index) = state.way_by(channel) else { return Ok(false) };
@@ -101,9 +82,28 @@ impl Accept {
         }
         let turn = state.advance(index, None, &report.change, Time::now());
         self.turned(&mut batch, &state, Turned { index, turn, change: &report.change, external: None }, trace).await?;
+        for (to, reason) in &report.refused {
+            batch.events.push(self.refusal(&state, index, to, reason, trace).await?);
+        }
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await?;
         Ok(turn == Turn::GoesOn)
+    }
+
+    /// One of a message's recipients does not get it; the message goes on for the others.
+    async fn refusal(
+        &self,
+        state: &MessageState,
+        index: usize,
+        to: &Identity,
+        reason: &Reason,
+        trace: &Trace,
+    ) -> Result<NewEvent, StoreError> {
+        let mut told = state.clone();
+        (told.ways[index].to, told.status) = (to.clone(), Status::Failed);
+        let dedupe = DedupeKey::of(&[&state.ways[index].channel.name, "refused", &state.id.to_string(), &to.value]);
+        let event = self.status_event(&told, index, &StatusChange::failed(reason.clone()), trace, None, None).await?;
+        Ok(NewEvent { dedupe: Some(dedupe), ..event })
     }
 
     /// The events of a turn, and the clock of the way that it led to.
@@ -281,7 +281,7 @@ fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
 /// A change and no more.
 impl From<StatusChange> for Report {
     fn from(change: StatusChange) -> Self {
-        Self { external_ids: Vec::new(), names: Vec::new(), change, loss: None }
+        Self { external_ids: Vec::new(), names: Vec::new(), change, loss: None, refused: Vec::new() }
     }
 }
 

@@ -112,10 +112,7 @@ impl ChannelSender {
     async fn sent(&self, bound: &Bound, id: Uuid, receipt: Receipt, loss: Vec<Loss>) -> Result<Outcome, StoreError> {
         let change = StatusChange { status: receipt.status, at: Time::now(), reason: None };
         let Receipt { external_ids, names, refused, .. } = receipt;
-        self.note(id, Report { external_ids, names, change, loss: Some(loss) }).await?;
-        for (to, reason) in refused {
-            self.accept.recipient_refused(&self.channel.name, id, to, reason).await?;
-        }
+        self.note(id, Report { external_ids, names, change, loss: Some(loss), refused }).await?;
         count(&self.channel.counters.sent);
         self.show_state(bound, ChannelState::Connected, None).await;
         Ok(Outcome::Done)
