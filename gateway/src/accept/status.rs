@@ -32,6 +32,8 @@ pub struct Report {
     pub loss: Option<Vec<Loss>>,
     /// Who does not get it, while others do.
     pub refused: Vec<(Identity, Reason)>,
+    /// Addresses to which copies went.
+    pub copies: Vec<String>,
 }
 
 impl Accept {
@@ -76,6 +78,7 @@ impl Accept {
         }
         let names = report.names.iter().map(|name| Write::put(name_key(channel, name), id_value(id)));
         batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention.of(channel)))));
+        way.copies.clone_from(&report.copies);
         way.loss = report.loss.clone().unwrap_or(std::mem::take(&mut way.loss));
         if !report.change.status.is_failure() {
             state.revive(index);
@@ -147,9 +150,8 @@ impl Accept {
         trace: &Trace,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let change =
-            StatusChange { status: report.status, at: report.at.unwrap_or(now), reason: report.reason.clone() };
         let Some(id) = self.message_of_report(&channel.name, report).await? else {
+            let change = StatusChange::of(report, now);
             let external = report.external_id.as_deref().unwrap_or_default();
             if self.was_erased(&channel.name, external).await? {
                 return Ok(false);
@@ -158,6 +160,8 @@ impl Accept {
         };
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
         let Some(index) = state.way_by(&channel.name) else { return Ok(false) };
+        let report = &notes::of_the_message(&state.ways[index], report);
+        let change = StatusChange::of(report, now);
         let mut batch = Batch::default();
         let way = &mut state.ways[index];
         // Found by a further name, a message is meant as a whole.
@@ -281,7 +285,14 @@ fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
 /// A change and no more.
 impl From<StatusChange> for Report {
     fn from(change: StatusChange) -> Self {
-        Self { external_ids: Vec::new(), names: Vec::new(), change, loss: None, refused: Vec::new() }
+        Self {
+            external_ids: Vec::new(),
+            names: Vec::new(),
+            change,
+            loss: None,
+            refused: Vec::new(),
+            copies: Vec::new(),
+        }
     }
 }
 
@@ -293,6 +304,11 @@ impl From<Status> for StatusChange {
 }
 
 impl StatusChange {
+    /// What a provider reports.
+    fn of(report: &StatusReport, now: Time) -> Self {
+        Self { status: report.status, at: report.at.unwrap_or(now), reason: report.reason.clone() }
+    }
+
     /// A failure, from now on.
     pub fn failed(reason: Reason) -> Self {
         Self { status: Status::Failed, at: Time::now(), reason: Some(reason) }

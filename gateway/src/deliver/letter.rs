@@ -70,7 +70,8 @@ impl ChannelSender {
         let names = ids.chain(posted.queue_id).collect();
         let refused = posted.refused.into_iter().chain(posted.deferred);
         let refused = refused.map(|(to, fault)| (address(&to), reason(fault))).collect();
-        Ok(Ok(Receipt { external_ids, status: Status::Sent, names, refused }))
+        let copies = letter.recipients.into_iter().skip(1).collect();
+        Ok(Ok(Receipt { external_ids, status: Status::Sent, names, refused, copies }))
     }
 
     async fn taken(&self, key: &Key) -> Result<Taken, StoreError> {
