@@ -310,6 +310,15 @@ fn check_explains_which_route_is_taken() {
     assert!(told.contains("route 2: it came outside Mo-Fr 09:00-18:00 Europe/Berlin\n"), "{told}");
     assert!(told.contains("no route matches: to every backend\n"), "{told}");
 
+    let tiers = format!("{config}[[routes]]\nmatch = {{ attribute = {{ tier = \"gold\" }} }}\nbackends = [\"desk\"]\n");
+    let by_tier =
+        |contact: Value| explain(&tiers, &json!({"received_at": "2026-01-04T10:00:00Z", "contact": contact})).1;
+    let told = by_tier(json!({"id": null}));
+    assert!(told.contains("route 3: the contact has no attribute \"tier\"\n"), "{told}");
+    assert!(told.contains("note: this interaction tells no attributes of the contact"), "{told}");
+    let told = by_tier(json!({"id": null, "attributes": {"crm": {"tier": "gold"}}}));
+    assert!(told.contains("route 3: matches: to desk\n") && !told.contains("note:"), "{told}");
+
     let (code, told) = explain(ROUTES, &json!({}));
     assert_eq!(code, Some(1));
     assert!(told.contains("routes[0].fallback.backend = \"desk2\": there is no such backend"), "{told}");

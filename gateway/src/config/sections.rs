@@ -49,7 +49,7 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         api_keys,
         backends,
         channels: root.named("channels", names::name, |section| channel(section, &rules)),
-        connectors: root.named("connectors", names::name, connectors::connector),
+        connectors: connectors::connectors(root),
         processors: processors::processors(root),
         routes: routes::routes(root),
         delivery,

@@ -349,6 +349,8 @@ pub struct Connector {
     pub grants: Grants,
     /// `fields`
     pub fields: Fields,
+    /// `channels`: what happens on these alone concerns it. Default: on all.
+    pub channels: Vec<NamePattern>,
     /// `lookup_timeout`: how long after its reception the first event of a conversation waits for what the CRM knows of the
     /// person, at most; 0 asks nobody. Default `2s`.
     pub lookup_timeout: Duration,
@@ -358,6 +360,13 @@ pub struct Connector {
     pub concurrency: usize,
     /// `requests_per_second`: to the CRM, evenly spread. Default 6.
     pub requests_per_second: usize,
+}
+
+impl Connector {
+    /// Whether what happens on a channel concerns it; what happens on none, `""`, only where all channels do.
+    pub fn covers(&self, channel: &str) -> bool {
+        NamePattern::any(&self.channels, channel)
+    }
 }
 
 /// `fields` of a connector: what things are called in the CRM.

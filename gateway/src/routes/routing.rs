@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Facts, Routes};
-use crate::config::{self, Config};
+use crate::config::{self, Config, NamePattern};
 use crate::connectors::Memory;
 use crate::customer::Directory;
 use crate::interaction::{Interaction, RouteRef};
@@ -17,8 +17,8 @@ pub struct Routing {
     store: Arc<dyn Store>,
     memory: Memory,
     directory: Arc<Directory>,
-    /// Those that may know something of a contact, where a route asks for it.
-    connectors: Vec<String>,
+    /// Those that may know something of a contact, where a route asks for it, and on which channels.
+    connectors: Vec<(String, Vec<NamePattern>)>,
     /// Backends that only listen are never in control.
     listeners: Vec<String>,
 }
@@ -46,7 +46,8 @@ impl Routing {
     /// Of the configuration.
     pub fn new(store: &Arc<dyn Store>, directory: Arc<Directory>, config: &Config) -> Self {
         let listeners = config.backends.iter().filter(|(_, backend)| backend.listen).map(|(name, _)| name.clone());
-        let connectors = config.routes.iter().any(asks_contact).then(|| config.connectors.keys().cloned().collect());
+        let connectors = || config.connectors.iter().map(|(name, one)| (name.clone(), one.channels.clone())).collect();
+        let connectors = config.routes.iter().any(asks_contact).then(connectors);
         Self {
             routes: Routes::new(&config.routes),
             memory: Memory::new(store.clone(), config.store.retention),
@@ -106,11 +107,13 @@ impl Routing {
     async fn know_contact(&self, facts: &mut Facts) -> Result<(), StoreError> {
         let Some(contact) = &mut facts.contact else { return Ok(()) };
         let Some(id) = contact.id else { return Ok(()) };
-        if !self.connectors.is_empty() {
+        let channel = facts.channel.as_ref().map_or("", |channel| channel.name.as_str());
+        let asked = self.connectors.iter().filter(|(_, channels)| NamePattern::any(channels, channel));
+        let connectors: Vec<&str> = asked.map(|(name, _)| name.as_str()).collect();
+        if !connectors.is_empty() {
             let members = self.directory.person(id).await?.map(|known| known.contact.members.clone());
             let members = members.unwrap_or_else(|| vec![id]);
-            let connectors = self.connectors.iter().map(String::as_str);
-            contact.attributes.extend(self.memory.all_attributes(connectors, &members).await?);
+            contact.attributes.extend(self.memory.all_attributes(connectors.into_iter(), &members).await?);
         }
         Ok(())
     }
