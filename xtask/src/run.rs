@@ -1,18 +1,26 @@
 //! The demo: gateway and desk, side by side.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::build;
 use crate::tools::{cargo, root, say, target};
 
 const DESK: &str = "127.0.0.1:8090";
+/// How often it is looked whether one of both has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn run() -> Result<()> {
     build::plugins()?;
     cargo(&["build", "--package", "omnigate", "--package", "desk"])?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // From here on, so that whoever ends this program while the others start leaves none of them behind.
+    let wishes = runtime.block_on(async { Wishes::new() })?;
     let mut desk = Running::start("desk", &["--listen", DESK], &desk_secrets()?)?;
     desk.wait_until_ready()?;
     let mut gateway = Running::start("omnigate", &["run", "--config", "config.toml"], &[])?;
@@ -20,9 +28,46 @@ pub(crate) fn run() -> Result<()> {
     say(&format!(
         "\n  The visitor writes at  http://{listen}/chat/website\n  The agent answers at   http://{DESK}/\n\n  Ctrl-C ends both."
     ));
-    let status = gateway.child.wait()?;
-    ensure!(status.success(), "the gateway ended: {status}");
-    Ok(())
+    runtime.block_on(watch(wishes, &mut gateway, &mut desk))
+}
+
+/// Until somebody wants an end, or one of both ends by itself. A second wish ends the gateway at once.
+async fn watch(mut wishes: Wishes, gateway: &mut Running, desk: &mut Running) -> Result<()> {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut is_wanted = false;
+    loop {
+        tokio::select! {
+            () = wishes.next() => is_wanted = gateway.ask_to_end()?,
+            _ = look.tick() => {
+                if let Some(status) = gateway.child.try_wait()? {
+                    ensure!(is_wanted && status.success(), "the gateway ended: {status}");
+                    return Ok(());
+                }
+                if let Some(status) = desk.child.try_wait()? {
+                    bail!("the desk ended: {status}");
+                }
+            }
+        }
+    }
+}
+
+/// Signals to end.
+struct Wishes {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Wishes {
+    fn new() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// The development literals of `config.toml`, which the desk must share.
@@ -47,7 +92,8 @@ impl Running {
         let program = target().join("debug").join(name);
         let mut command = Command::new(&program);
         command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value))).current_dir(root());
-        let child = command.stdout(Stdio::piped()).spawn();
+        // Signals of the terminal are for this program, which passes them on in order.
+        let child = command.stdout(Stdio::piped()).process_group(0).spawn();
         Ok(Self { name, child: child.with_context(|| format!("cannot start {}", program.display()))? })
     }
 
@@ -58,6 +104,13 @@ impl Running {
         BufReader::new(output).read_line(&mut line)?;
         let listen = line.split("\"listen\":\"").nth(1).and_then(|rest| rest.split('"').next());
         Ok(listen.with_context(|| format!("{} did not start; see above", self.name))?.to_owned())
+    }
+}
+
+impl Running {
+    fn ask_to_end(&self) -> Result<bool> {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        Ok(asked.context("cannot run kill")?.success())
     }
 }
 

@@ -37,7 +37,7 @@ static WIDGET_TAG: LazyLock<String> = LazyLock::new(|| format!("\"{:016x}\"", fn
 /// `GET` and `HEAD` of the page and of the widget.
 pub(crate) fn serve(channel: &str, request: &Request) -> Reply {
     let reply = match (request.method.as_str(), request.path.as_str()) {
-        ("GET" | "HEAD", "/" | "") => page(channel),
+        ("GET" | "HEAD", "/" | "") => page(channel, &request.url),
         ("GET" | "HEAD", "/widget.js") => widget(request.header("if-none-match")),
         (_, "/" | "" | "/widget.js") => Reply { status: 405, ..Reply::ok() }.with_header("allow", "GET, HEAD"),
         _ => Reply { status: 404, ..Reply::ok() },
@@ -46,8 +46,9 @@ pub(crate) fn serve(channel: &str, request: &Request) -> Reply {
     if request.method == "HEAD" { Reply { body: Vec::new(), ..reply } } else { reply }
 }
 
-fn page(channel: &str) -> Reply {
-    Reply::body(200, "text/html; charset=utf-8", PAGE.replace("{{channel}}", &escaped(channel)))
+fn page(channel: &str, url: &str) -> Reply {
+    let page = PAGE.replace("{{gateway}}", &escaped(origin(url))).replace("{{channel}}", &escaped(channel));
+    Reply::body(200, "text/html; charset=utf-8", page)
         .with_header("content-security-policy", POLICY)
         .with_header("referrer-policy", "no-referrer")
         .with_header("cache-control", "no-cache")
@@ -67,6 +68,11 @@ fn widget(known: Option<&str>) -> Reply {
         .with_header("cache-control", "no-cache")
         .with_header("access-control-allow-origin", "*")
         .with_header("cross-origin-resource-policy", "cross-origin")
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> &str {
+    url.match_indices('/').nth(2).map_or(url, |(end, _)| &url[..end])
 }
 
 /// For text and for attributes in double quotes.
@@ -89,7 +95,7 @@ mod tests {
             method: method.into(),
             path: path.into(),
             query: String::new(),
-            url: String::new(),
+            url: format!("https://gw.example/chat/x{path}?a=b"),
             headers: headers.into_iter().collect(),
             body: Vec::new(),
         };
@@ -99,7 +105,8 @@ mod tests {
     #[test]
     fn page_names_the_channel_without_markup() {
         let page = String::from_utf8(get("GET", "/", None).body).unwrap();
-        assert!(page.contains("a&quot;&lt;b") && !page.contains("{{channel}}") && !page.contains("a\"<b"));
+        assert!(page.contains("a&quot;&lt;b") && !page.contains("{{") && !page.contains("a\"<b"));
+        assert!(page.contains("&lt;script src=\"https://gw.example/chat/a&quot;&lt;b/widget.js\" defer&gt;"), "{page}");
     }
 
     #[test]
