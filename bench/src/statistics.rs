@@ -15,6 +15,12 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Of rounds in which two took turns, the one with the median ratio: its figures and their ratio belong together.
+pub(crate) fn median_pair(mut pairs: Vec<(f64, f64)>) -> (f64, f64) {
+    pairs.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
+    pairs.get(pairs.len() / 2).copied().unwrap_or((f64::NAN, f64::NAN))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,6 +32,11 @@ mod tests {
         assert_eq!(percentile(&mut values, 0.99), Duration::from_millis(100));
         assert_eq!(percentile(&mut values, 1.0), Duration::from_millis(100));
         assert_eq!(percentile(&mut [], 0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_pair_is_of_one_round() {
+        assert_eq!(median_pair(vec![(20.0, 30.0), (9.0, 18.0), (19.0, 20.0)]), (20.0, 30.0));
     }
 
     #[test]

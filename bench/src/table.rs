@@ -14,8 +14,6 @@ pub(crate) struct Row {
     /// In seconds, bytes, or per second.
     pub(crate) gateway: f64,
     pub(crate) twin: Option<f64>,
-    /// Gateway to twin, where rounds were compared one by one; else that of the figures.
-    pub(crate) ratio: Option<f64>,
     pub(crate) aim: Option<Aim>,
     pub(crate) machine: Option<String>,
     pub(crate) explanation: &'static str,
@@ -41,11 +39,11 @@ pub(crate) enum Aim {
 
 impl Row {
     pub(crate) fn new(name: &'static str, unit: Unit, gateway: f64, explanation: &'static str) -> Self {
-        Self { name, unit, gateway, twin: None, ratio: None, aim: None, machine: None, explanation }
+        Self { name, unit, gateway, twin: None, aim: None, machine: None, explanation }
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.ratio.or(self.twin.filter(|twin| *twin >= 1e-9).map(|twin| self.gateway / twin))
+        self.twin.filter(|twin| *twin >= 1e-9).map(|twin| self.gateway / twin)
     }
 
     fn aim(&self) -> String {

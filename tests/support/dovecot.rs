@@ -1,13 +1,18 @@
 //! A real Dovecot with a configuration, ports and a certificate of its own.
 
+#[path = "port.rs"]
+mod port;
+
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+pub use port::Port;
 
 /// How long anything may take that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,7 +23,8 @@ pub const PASSWORD: &str = "s3cret\"pass\\word";
 /// An IMAP server with one mailbox; it ends with its test.
 pub struct Dovecot {
     home: TempDir,
-    ports: Ports,
+    plain: Port,
+    tls: Port,
     master: Option<Child>,
 }
 
@@ -36,13 +42,14 @@ impl Dovecot {
 
     /// Takes tokens of XOAUTH2 that `server` says are good.
     pub fn with_tokens(server: SocketAddr) -> Self {
-        let dovecot = Self::start_with(
+        let mut dovecot = Self::set_up(
             "auth_mechanisms = plain login xoauth2\npassdb {\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {home}/tokens.conf\n}\n",
         );
         let tokens = format!(
             "introspection_url = http://{server}/introspect\nintrospection_mode = auth\nusername_attribute = username\n"
         );
         fs::write(dovecot.path("tokens.conf"), tokens).unwrap();
+        dovecot.resume();
         dovecot
     }
 
@@ -54,15 +61,21 @@ impl Dovecot {
     }
 
     fn start_with(more: &str) -> Self {
-        let ports = Ports { plain: free_port(), tls: free_port() };
-        let mut dovecot = Self { home: tempfile::tempdir().unwrap(), ports, master: None };
-        dovecot.set_up(more);
+        let mut dovecot = Self::set_up(more);
         dovecot.resume();
         dovecot
     }
 
+    /// Everything that it needs to start.
+    fn set_up(more: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let dovecot = Self { home, plain: Port::claim(), tls: Port::claim(), master: None };
+        dovecot.write(more);
+        dovecot
+    }
+
     pub fn ports(&self) -> Ports {
-        self.ports
+        Ports { plain: self.plain.number(), tls: self.tls.number() }
     }
 
     /// Of its own authority, for `localhost`.
@@ -79,7 +92,7 @@ impl Dovecot {
         self.home.path().join(name)
     }
 
-    fn set_up(&self, more: &str) {
+    fn write(&self, more: &str) {
         let open = |path: &Path| {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
@@ -120,7 +133,7 @@ impl Dovecot {
     /// As whoever runs the tests; Dovecot insists on users of its own where that is root.
     fn configuration(&self) -> String {
         let home = self.home.path().display();
-        let Ports { plain, tls } = self.ports;
+        let Ports { plain, tls } = self.ports();
         let me = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
         let (inner, login, owner) = match me.trim() {
             "root" => ("dovecot", "dovenull", "nobody"),
@@ -190,17 +203,25 @@ service stats {{
 
     /// Kills it with all its processes: whoever is connected loses the connection. Asked kindly it takes half a minute.
     pub fn stop(&mut self) {
+        self.kill();
+        self.plain.wait_until_free();
+        self.tls.wait_until_free();
+    }
+
+    fn kill(&mut self) {
         if let Some(mut master) = self.master.take() {
             let group = format!("-{}", master.id());
-            let ended = Command::new("kill").args(["-KILL", "--", &group]).status().unwrap();
-            assert!(ended.success());
-            master.wait().unwrap();
+            let ended = Command::new("kill").args(["-KILL", "--", &group]).status();
+            assert!(ended.is_ok_and(|status| status.success()) || std::thread::panicking());
+            let _ = master.wait();
         }
     }
 
     /// Starts it on what it left, and waits until it listens.
     pub fn resume(&mut self) {
         assert!(Path::new("/usr/sbin/dovecot").is_file(), "dovecot is missing: cargo xtask test installs it");
+        // What it left when it was killed: its number may be somebody else's by now.
+        let _ = fs::remove_file(self.path("run/master.pid"));
         let master = Command::new("/usr/sbin/dovecot")
             .args(["-F", "-c"])
             .arg(self.path("dovecot.conf"))
@@ -210,13 +231,8 @@ service stats {{
             .process_group(0)
             .spawn()
             .unwrap();
-        self.master = Some(master);
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.ports.plain)).is_err() {
-            assert!(began.elapsed() < PATIENCE, "dovecot does not listen:\n{}", self.log());
-            // Nobody tells when it listens.
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let log = [self.path("logs/log")];
+        self.plain.wait_for_listener(self.master.insert(master), &log);
     }
 
     fn log(&self) -> String {
@@ -229,7 +245,7 @@ service stats {{
     }
 
     fn log_in(&self, password: &str) -> Option<imap::Session<TcpStream>> {
-        let stream = TcpStream::connect(("127.0.0.1", self.ports.plain)).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.ports().plain)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut client = imap::Client::new(stream);
         client.read_greeting().unwrap();
@@ -288,13 +304,8 @@ impl Drop for Dovecot {
         if std::thread::panicking() {
             eprintln!("---- dovecot said\n{}\n----", self.log());
         }
-        self.stop();
+        self.kill();
     }
-}
-
-/// Free a moment ago; nobody else on this machine takes ports by number.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A mail of one line, which is also its subject.

@@ -7,7 +7,7 @@ use super::{MODEST_RATE, Plan};
 use crate::machine;
 use crate::place::Workplace;
 use crate::process::all_at_rest;
-use crate::statistics::{median, percentile};
+use crate::statistics::{median, median_pair, percentile};
 use crate::table::{Aim, Row, Unit};
 
 /// Figures of one server, a value for each round.
@@ -45,28 +45,28 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
 }
 
 fn rows_of([gateway, twin, bare]: [Rounds; 3], syncs: f64) -> Vec<Row> {
-    let ratio = median(gateway.rate.iter().zip(&twin.rate).map(|(gateway, twin)| gateway / twin).collect());
+    let (rate, twin_rate) = median_pair(std::iter::zip(gateway.rate, twin.rate).collect());
+    let (cpu, twin_cpu) = median_pair(std::iter::zip(gateway.cpu, twin.cpu).collect());
     let bare_rate = median(bare.rate);
     vec![
         Row {
-            twin: Some(median(twin.rate)),
-            ratio: Some(ratio),
+            twin: Some(twin_rate),
             aim: Some(Aim::ShareOfTwin(0.75)),
             machine: Some(format!("{bare_rate:.0} requests/s bare hyper; {syncs:.0} fdatasync/s")),
             ..Row::new(
                 "webhooks accepted",
                 Unit::PerSecond,
-                median(gateway.rate),
+                rate,
                 "Signed WhatsApp texts of 500 people, each answered 200 when its interaction is on disk; every connection sends the next one after the answer. Group commit is why it can be more than one a sync.",
             )
         },
         Row {
-            twin: Some(median(twin.cpu)),
+            twin: Some(twin_cpu),
             machine: Some(format!("{:.0} µs bare hyper", median(bare.cpu) * 1e6)),
             ..Row::new(
                 "processor time for one",
                 Unit::Micros,
-                median(gateway.cpu),
+                cpu,
                 "Of all threads of the server, for the row above. Hardly moved by whoever else uses the machine.",
             )
         },

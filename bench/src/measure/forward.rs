@@ -10,9 +10,17 @@ use crate::backend::Backend;
 use crate::load::Answered;
 use crate::place::Workplace;
 use crate::process::all_at_rest;
-use crate::statistics::{median, percentile};
+use crate::statistics::{median_pair, percentile};
 use crate::table::{Aim, Row, Unit};
 use crate::webhook::{CONVERSATIONS, number_of};
+
+/// One round of full load.
+struct Round {
+    /// Events that arrived, for each second until the last one did.
+    rate: f64,
+    /// Seconds of processor time for each of them.
+    cpu: f64,
+}
 
 /// A server and its backend.
 struct Pair {
@@ -33,22 +41,22 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     let idle = gateway.subject.server.memory()?;
     let servers = [&gateway.subject.server, &twin.subject.server];
     all_at_rest(servers).await?;
-    let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+    let (mut rates, mut cpu) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        let own = gateway.rate(plan.closed).await?;
+        let own = gateway.loaded(plan.closed).await?;
         all_at_rest(servers).await?;
-        let native = twin.rate(plan.closed).await?;
+        let native = twin.loaded(plan.closed).await?;
         all_at_rest(servers).await?;
-        rates[0].push(own);
-        rates[1].push(native);
-        ratios.push(own / native);
+        rates.push((own.rate, native.rate));
+        cpu.push((own.cpu, native.cpu));
     }
     let loaded = gateway.subject.server.memory()?;
     let native = twin.subject.server.memory()?;
     let (mut own, mut other) = (gateway.latencies(plan.open).await?, twin.latencies(plan.open).await?);
     gateway.subject.verify().await?;
     twin.subject.verify().await?;
-    let [own_rates, twin_rates] = rates;
+    let (rate, twin_rate) = median_pair(rates);
+    let (cpu, twin_cpu) = median_pair(cpu);
     let latency = |name, share, own: &mut [_], other: &mut [_]| Row {
         twin: Some(percentile(other, share).as_secs_f64()),
         ..Row::new(
@@ -60,14 +68,22 @@ pub(super) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     };
     Ok(vec![
         Row {
-            twin: Some(median(twin_rates)),
-            ratio: Some(median(ratios)),
+            twin: Some(twin_rate),
             aim: Some(Aim::ShareOfTwin(0.85)),
             ..Row::new(
                 "events forwarded",
                 Unit::PerSecond,
-                median(own_rates),
+                rate,
                 "The same load with one backend, which answers 200 and must get every event exactly once, in signed requests, each conversation in order. Counted until the last one has arrived.",
+            )
+        },
+        Row {
+            twin: Some(twin_cpu),
+            ..Row::new(
+                "processor time, forwarded",
+                Unit::Micros,
+                cpu,
+                "Of all threads of the server, for one webhook of the row above, accepted and forwarded.",
             )
         },
         latency("to the backend, median", 0.5, &mut own, &mut other),
@@ -100,13 +116,13 @@ impl Pair {
         self.backend.take(CONVERSATIONS * 4).await.map(drop)
     }
 
-    /// Events that arrived, for each second until the last one did.
-    async fn rate(&self, length: Duration) -> Result<f64> {
-        let began = Instant::now();
+    async fn loaded(&self, length: Duration) -> Result<Round> {
+        let (began, used) = (Instant::now(), self.subject.server.cpu()?);
         let answered = self.subject.load.closed(&self.subject.numbers, length).await?.answered;
         let arrivals = self.arrivals(answered).await?;
         let last = arrivals.iter().map(|(_, arrived)| *arrived).max().unwrap_or(began);
-        Ok(arrivals.len() as f64 / (last - began).as_secs_f64())
+        let (events, used) = (arrivals.len() as f64, self.subject.server.cpu()? - used);
+        Ok(Round { rate: events / (last - began).as_secs_f64(), cpu: used.as_secs_f64() / events })
     }
 
     async fn latencies(&self, length: Duration) -> Result<Vec<Duration>> {

@@ -1,9 +1,11 @@
 //! Reports that move a message no further and still tell something: it is late, or a copy of it is lost.
 
+use std::borrow::Cow;
+
 use super::messages::MessageState;
 use super::ways::Way;
 use super::{Accept, Trace};
-use crate::interaction::{Status, StatusChange};
+use crate::interaction::{Identity, Status, StatusChange};
 use crate::plugin::exchange::StatusReport;
 use crate::store::{Appended, Batch, DedupeKey, Entry, StoreError};
 
@@ -14,6 +16,15 @@ pub(super) struct Noted<'a> {
     pub(super) index: usize,
     pub(super) report: &'a StatusReport,
     pub(super) change: &'a StatusChange,
+}
+
+/// What a report says of the message: what becomes of a copy moves it no further.
+pub(super) fn of_the_message<'a>(way: &Way, report: &'a StatusReport) -> Cow<'a, StatusReport> {
+    let is_copy = |to: &Identity| way.copies.iter().any(|copy| copy.eq_ignore_ascii_case(&to.value));
+    match &report.recipient {
+        Some(to) if is_copy(to) => Cow::Owned(StatusReport { status: Status::Sent, ..report.clone() }),
+        _ => Cow::Borrowed(report),
+    }
 }
 
 /// Whether it tells something: of whom the message is for, nothing does that comes after its arrival or its failure.

@@ -30,6 +30,10 @@ pub struct Report {
     pub change: StatusChange,
     /// What the channel could not carry, where it was sent.
     pub loss: Option<Vec<Loss>>,
+    /// Who does not get it, while others do.
+    pub refused: Vec<(Identity, Reason)>,
+    /// Addresses to which copies went.
+    pub copies: Vec<String>,
 }
 
 impl Accept {
@@ -61,27 +65,6 @@ impl Accept {
         self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
     }
 
-    /// Appends that one of a message's recipients does not get it, while others do.
-    ///
-    /// # Errors
-    /// As the store's commit.
-    pub async fn recipient_refused(
-        &self,
-        channel: &str,
-        id: Uuid,
-        to: Identity,
-        reason: Reason,
-    ) -> Result<(), StoreError> {
-        let Some(mut told) = self.message(id).await? else { return Ok(()) };
-        let Some(index) = told.way_by(channel) else { return Ok(()) };
-        let dedupe = DedupeKey::of(&[channel, "refused", &id.to_string(), &to.value]);
-        (told.ways[index].to, told.status) = (to, Status::Failed);
-        let change = StatusChange::failed(reason);
-        let mut event = self.status_event(&told, index, &change, &Trace::from_header(None), None, None).await?;
-        event.dedupe = Some(dedupe);
-        self.store.commit(Batch { events: vec![event], ..Batch::default() }).await.map(drop)
-    }
-
     async fn note_sent(&self, channel: &str, id: Uuid, report: &Report, trace: &Trace) -> Result<bool, StoreError> {
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
         let Some(index) = state.way_by(channel) else { return Ok(false) };
@@ -95,15 +78,35 @@ impl Accept {
         }
         let names = report.names.iter().map(|name| Write::put(name_key(channel, name), id_value(id)));
         batch.writes.extend(names.map(|write| write.expiring(Time::now().plus(self.retention.of(channel)))));
+        way.copies.clone_from(&report.copies);
         way.loss = report.loss.clone().unwrap_or(std::mem::take(&mut way.loss));
         if !report.change.status.is_failure() {
             state.revive(index);
         }
         let turn = state.advance(index, None, &report.change, Time::now());
         self.turned(&mut batch, &state, Turned { index, turn, change: &report.change, external: None }, trace).await?;
+        for (to, reason) in &report.refused {
+            batch.events.push(self.refusal(&state, index, to, reason, trace).await?);
+        }
         batch.writes.push(self.state_write(&state, Some(&entry)));
         self.store.commit(batch).await?;
         Ok(turn == Turn::GoesOn)
+    }
+
+    /// One of a message's recipients does not get it; the message goes on for the others.
+    async fn refusal(
+        &self,
+        state: &MessageState,
+        index: usize,
+        to: &Identity,
+        reason: &Reason,
+        trace: &Trace,
+    ) -> Result<NewEvent, StoreError> {
+        let mut told = state.clone();
+        (told.ways[index].to, told.status) = (to.clone(), Status::Failed);
+        let dedupe = DedupeKey::of(&[&state.ways[index].channel.name, "refused", &state.id.to_string(), &to.value]);
+        let event = self.status_event(&told, index, &StatusChange::failed(reason.clone()), trace, None, None).await?;
+        Ok(NewEvent { dedupe: Some(dedupe), ..event })
     }
 
     /// The events of a turn, and the clock of the way that it led to.
@@ -147,9 +150,8 @@ impl Accept {
         trace: &Trace,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let change =
-            StatusChange { status: report.status, at: report.at.unwrap_or(now), reason: report.reason.clone() };
         let Some(id) = self.message_of_report(&channel.name, report).await? else {
+            let change = StatusChange::of(report, now);
             let external = report.external_id.as_deref().unwrap_or_default();
             if self.was_erased(&channel.name, external).await? {
                 return Ok(false);
@@ -158,6 +160,8 @@ impl Accept {
         };
         let Some((mut state, entry)) = self.message_entry(id).await? else { return Ok(false) };
         let Some(index) = state.way_by(&channel.name) else { return Ok(false) };
+        let report = &notes::of_the_message(&state.ways[index], report);
+        let change = StatusChange::of(report, now);
         let mut batch = Batch::default();
         let way = &mut state.ways[index];
         // Found by a further name, a message is meant as a whole.
@@ -281,7 +285,14 @@ fn fill(data: &mut Interaction, message: Option<Uuid>, change: &StatusChange) {
 /// A change and no more.
 impl From<StatusChange> for Report {
     fn from(change: StatusChange) -> Self {
-        Self { external_ids: Vec::new(), names: Vec::new(), change, loss: None }
+        Self {
+            external_ids: Vec::new(),
+            names: Vec::new(),
+            change,
+            loss: None,
+            refused: Vec::new(),
+            copies: Vec::new(),
+        }
     }
 }
 
@@ -293,6 +304,11 @@ impl From<Status> for StatusChange {
 }
 
 impl StatusChange {
+    /// What a provider reports.
+    fn of(report: &StatusReport, now: Time) -> Self {
+        Self { status: report.status, at: report.at.unwrap_or(now), reason: report.reason.clone() }
+    }
+
     /// A failure, from now on.
     pub fn failed(reason: Reason) -> Self {
         Self { status: Status::Failed, at: Time::now(), reason: Some(reason) }

@@ -25,6 +25,9 @@ pub struct Way {
     /// Where one message became several at the provider: the status of each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pieces: BTreeMap<String, Status>,
+    /// Addresses to which copies went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
 }
 
 /// A way that is taken if the one before does not lead to the person.
@@ -60,6 +63,7 @@ impl Way {
             loss,
             tells_delivery,
             pieces: BTreeMap::new(),
+            copies: Vec::new(),
         }
     }
 

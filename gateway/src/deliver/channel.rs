@@ -112,12 +112,8 @@ impl ChannelSender {
 
     async fn sent(&self, bound: &Bound, id: Uuid, receipt: Receipt, loss: Vec<Loss>) -> Result<Outcome, StoreError> {
         let change = StatusChange { status: receipt.status, at: Time::now(), reason: None };
-        let Receipt { external_ids, names, refused, .. } = receipt;
-        self.note(id, Report { external_ids, names, change, loss: Some(loss) }).await?;
-        for (to, reason) in refused {
-            let tell = || self.accept.recipient_refused(&self.channel.name, id, to.clone(), reason.clone());
-            recorded("that a recipient was refused", tell).await?;
-        }
+        let Receipt { external_ids, names, refused, copies, .. } = receipt;
+        self.note(id, Report { external_ids, names, change, loss: Some(loss), refused, copies }).await?;
         count(&self.channel.counters.sent);
         self.show_state(bound, ChannelState::Connected, None).await;
         Ok(Outcome::Done)

@@ -7,7 +7,7 @@ use super::channel::{ChannelSender, recorded};
 use super::target::Attempt;
 use crate::channels::Bound;
 use crate::interaction::{Identity, Reason, ReasonCode, Status, Time};
-use crate::mail::{Post, Posted};
+use crate::mail::{Post, Posted, ascii_where_possible};
 use crate::plugin::exchange::{Failure, Fault, FaultKind, Letter, Outbound, Receipt};
 use crate::store::{Batch, Key, Record, Store, StoreError, Write};
 
@@ -32,10 +32,12 @@ impl ChannelSender {
         let id = message.id;
         let answered = answered.map(|record| String::from_utf8_lossy(&self.media.render(record)).into_owned());
         let called = bound.plugin.compose(&bound.binding, attempt.number, message, answered).await;
-        let letter = match called.result {
+        let mut letter = match called.result {
             Ok(letter) => letter,
             Err(failure) => return Ok(Err(failure)),
         };
+        // In one form: who has it is found again by it.
+        letter.recipients.iter_mut().for_each(|to| *to = ascii_where_possible(to));
         let key = letter_key(id);
         let taken = self.taken(&key).await?;
         let missing: Vec<String> = letter.recipients.iter().filter(|to| !taken.contains(to)).cloned().collect();
@@ -43,34 +45,35 @@ impl ChannelSender {
             Ok(posted) => posted,
             Err(fault) => return Ok(Err(Failure::Fault(fault))),
         };
-        self.conclude(&key, taken, letter, posted).await
+        let is_last = attempt.number >= self.attempts_max;
+        self.conclude(&key, taken, letter, posted, is_last).await
     }
 
-    /// Whoever is left gets it in another attempt; nobody gets it twice.
+    /// Whoever is left gets it in another attempt, if there is one; nobody gets it twice.
     async fn conclude(
         &self,
         key: &Key,
         mut taken: Taken,
         letter: Letter,
-        posted: Posted,
+        mut posted: Posted,
+        is_last: bool,
     ) -> Result<Result<Receipt, Failure>, StoreError> {
-        let is_new = !posted.taken.is_empty();
-        taken.extend(posted.taken);
-        if let Some(fault) = posted.deferred {
+        let new = std::mem::take(&mut posted.taken);
+        let is_new = !new.is_empty();
+        taken.extend(new);
+        if let Some(fault) = obstacle(&letter, &posted, is_last) {
             if is_new {
                 remember(&*self.store, key, &taken, self.retention).await?;
             }
             return Ok(Err(Failure::Fault(fault)));
         }
-        if taken.is_empty() {
-            let first = posted.refused.into_iter().next().map(|(_, fault)| fault);
-            return Ok(Err(Failure::Fault(first.unwrap_or_else(nobody))));
-        }
         let mut ids = letter.external_ids.into_iter();
         let external_ids = ids.next().into_iter().collect();
         let names = ids.chain(posted.queue_id).collect();
-        let refused = posted.refused.into_iter().map(|(to, fault)| (address(&to), reason(fault))).collect();
-        Ok(Ok(Receipt { external_ids, status: Status::Sent, names, refused }))
+        let refused = posted.refused.into_iter().chain(posted.deferred);
+        let refused = refused.map(|(to, fault)| (address(&to), reason(fault))).collect();
+        let copies = letter.recipients.into_iter().skip(1).collect();
+        Ok(Ok(Receipt { external_ids, status: Status::Sent, names, refused, copies }))
     }
 
     async fn taken(&self, key: &Key) -> Result<Taken, StoreError> {
@@ -86,13 +89,23 @@ async fn remember(store: &dyn Store, key: &Key, taken: &Taken, retention: Durati
     recorded("who has got a letter", || store.commit(batch.clone())).await.map(drop)
 }
 
+/// What keeps the message from being sent: somebody may still get it, or the person it is for does not. That a copy is refused
+/// does not.
+fn obstacle(letter: &Letter, posted: &Posted, is_last: bool) -> Option<Fault> {
+    let Some(person) = letter.recipients.first() else { return Some(nobody()) };
+    let waiting = posted.deferred.first().filter(|_| !is_last);
+    let missing = || posted.refused.iter().chain(&posted.deferred).find(|(to, _)| to == person);
+    waiting.or_else(missing).map(|(_, fault)| fault.clone())
+}
+
 fn address(to: &str) -> Identity {
     Identity { scheme: "email".into(), value: to.to_owned(), scope: None, name: None }
 }
 
 fn reason(fault: Fault) -> Reason {
     let code = fault.reason.unwrap_or(ReasonCode::Rejected);
-    Reason { code, text: fault.message, retryable: false, provider_code: fault.code }
+    let retryable = matches!(fault.kind, FaultKind::Unavailable | FaultKind::RateLimited);
+    Reason { code, text: fault.message, retryable, provider_code: fault.code }
 }
 
 fn nobody() -> Fault {

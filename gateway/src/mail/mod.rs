@@ -18,4 +18,4 @@ pub use account::{Account, check};
 pub use intake::{Intake, arrived};
 pub use login::{IMAP_PASSWORD, Login, OAUTH, SMTP_PASSWORD};
 pub use mailbox::Mailbox;
-pub use post::{Post, Posted};
+pub use post::{Post, Posted, ascii_where_possible};

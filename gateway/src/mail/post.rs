@@ -40,8 +40,8 @@ pub struct Posted {
     pub taken: Vec<String>,
     /// Who never will.
     pub refused: Vec<(String, Fault)>,
-    /// Who may later: the first of the reasons.
-    pub deferred: Option<Fault>,
+    /// Who may later.
+    pub deferred: Vec<(String, Fault)>,
     /// The server's own name for it.
     pub queue_id: Option<String>,
 }
@@ -51,7 +51,7 @@ pub struct Posted {
 struct Asked {
     accepted: Vec<String>,
     refused: Vec<(String, Fault)>,
-    deferred: Option<Fault>,
+    deferred: Vec<(String, Fault)>,
 }
 
 impl Post {
@@ -241,7 +241,7 @@ async fn ask(connection: &mut AsyncSmtpConnection, recipients: &[String]) -> Res
             Ok(_) => asked.accepted.push(recipient.clone()),
             // Not the server's answer: there is no use in asking on.
             Err(fault) if fault.code.is_none() || fault.kind == FaultKind::Unauthorized => return Err(fault),
-            Err(fault) if is_passing(&fault) => asked.deferred = asked.deferred.or(Some(fault)),
+            Err(fault) if is_passing(&fault) => asked.deferred.push((recipient.clone(), fault)),
             Err(fault) => asked.refused.push((recipient.clone(), fault)),
         }
     }
@@ -297,7 +297,7 @@ fn queue_id(answer: &Response) -> Option<String> {
 }
 
 /// The domain in the form that every server takes; a local part that is not ASCII needs SMTPUTF8.
-fn ascii_where_possible(address: &str) -> String {
+pub fn ascii_where_possible(address: &str) -> String {
     let Some((local, domain)) = address.rsplit_once('@') else { return address.to_owned() };
     match ascii_domain(domain) {
         Some(ascii) if local.is_ascii() => format!("{local}@{ascii}"),

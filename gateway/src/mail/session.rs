@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use imap::extensions::idle::stop_on_any;
+use imap::types::UnsolicitedResponse;
 
 use super::account::{After, Fetching, Tls};
 use super::login::{Proof, xoauth2};
@@ -209,6 +210,8 @@ impl Session {
     /// UIDs from `lowest` on, ascending; with `since` only of mails that came on that day or later.
     pub(super) fn uids(&mut self, lowest: u32, since: Option<Time>) -> Answer<Vec<u32>> {
         self.allowance.set(ANSWER_MAX);
+        // Whatever was told until now, this search finds.
+        drop(self.imap.take_all_unsolicited());
         let since = since.map(|time| format!(" SINCE {}", day_before(time))).unwrap_or_default();
         let found = self.imap.uid_search(format!("UID {}:*{since}", lowest.max(1)))?;
         // `n:*` names the highest even where it is below n.
@@ -280,8 +283,12 @@ impl Session {
         self.idles
     }
 
-    /// Waits until the server tells of something, or for so long.
+    /// Waits until the server tells of something, or for so long; not at all if it told of a mail since the last search.
     pub(super) fn idle(&mut self, longest: Duration) -> Answer<()> {
+        // With the answer to the search, which does not hold it yet: it is not told again.
+        if self.imap.take_all_unsolicited().any(|told| matches!(told, UnsolicitedResponse::Exists(_))) {
+            return Ok(());
+        }
         self.allowance.set(ANSWER_MAX);
         self.imap.idle().keepalive(false).timeout(longest).wait_while(stop_on_any)?;
         Ok(())

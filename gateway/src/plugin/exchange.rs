@@ -264,12 +264,15 @@ pub struct Receipt {
     /// Who does not get it, where others do.
     #[serde(skip)]
     pub refused: Vec<(Identity, Reason)>,
+    /// Addresses to which copies go, besides the person that the message is for.
+    #[serde(skip)]
+    pub copies: Vec<String>,
 }
 
 impl Receipt {
     /// Without a name.
     pub fn of(status: Status) -> Self {
-        Self { external_ids: Vec::new(), status, names: Vec::new(), refused: Vec::new() }
+        Self { external_ids: Vec::new(), status, names: Vec::new(), refused: Vec::new(), copies: Vec::new() }
     }
 }
 

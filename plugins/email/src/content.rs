@@ -63,7 +63,7 @@ impl Written {
         }
         for file in files.iter().take(FILES_MAX) {
             let place = self.content.parts.len();
-            let kept = self.file(host, &file.name, &file.content_type, file.content().into_owned());
+            let kept = self.file(host, &file.name, &file.content_type, &file.content());
             let cid = file.cid.as_ref().filter(|cid| kept && cids.contains(cid));
             self.inline.extend(cid.map(|cid| (cid.clone(), place)));
         }
@@ -71,12 +71,12 @@ impl Written {
 
     fn whole(&mut self, host: &dyn Host, raw: Option<&[u8]>) {
         if let Some(raw) = raw.filter(|_| self.limit.is_some()) {
-            self.file(host, "message.eml", "message/rfc822", raw.to_vec());
+            self.file(host, "message.eml", "message/rfc822", raw);
         }
     }
 
     /// A file that the gateway refuses does not hold the message back.
-    fn file(&mut self, host: &dyn Host, name: &str, content_type: &str, content: Vec<u8>) -> bool {
+    fn file(&mut self, host: &dyn Host, name: &str, content_type: &str, content: &[u8]) -> bool {
         let bytes = u32::try_from(content.len()).ok();
         match host.keep(name, content_type, content) {
             Ok(id) => {

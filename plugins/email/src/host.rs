@@ -7,7 +7,7 @@ pub(crate) trait Host {
     /// A tag under the channel's own key.
     fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Fault>;
     /// Stores a file; tells its id, or which limit was met.
-    fn keep(&self, name: &str, content_type: &str, content: Vec<u8>) -> Result<String, String>;
+    fn keep(&self, name: &str, content_type: &str, content: &[u8]) -> Result<String, String>;
     /// A file of the message that is sent.
     fn read(&self, id: &str) -> Result<Vec<u8>, String>;
     /// Milliseconds since 1970.
@@ -21,8 +21,8 @@ impl Host for Gateway {
         secrets::sign(secrets::CHANNEL_KEY, Algorithm::HmacSha256, data)
     }
 
-    fn keep(&self, name: &str, content_type: &str, content: Vec<u8>) -> Result<String, String> {
-        files::keep(Some(name), content_type, &content)
+    fn keep(&self, name: &str, content_type: &str, content: &[u8]) -> Result<String, String> {
+        files::keep(Some(name), content_type, content)
     }
 
     fn read(&self, id: &str) -> Result<Vec<u8>, String> {
@@ -54,12 +54,12 @@ pub(crate) mod fake {
             Ok(ring::hmac::sign(&key, data).as_ref().to_vec())
         }
 
-        fn keep(&self, name: &str, content_type: &str, content: Vec<u8>) -> Result<String, String> {
+        fn keep(&self, name: &str, content_type: &str, content: &[u8]) -> Result<String, String> {
             if name == "refused.bin" {
                 return Err("the file is larger than is allowed".to_owned());
             }
             let mut kept = self.kept.borrow_mut();
-            kept.push((name.to_owned(), content_type.to_owned(), content));
+            kept.push((name.to_owned(), content_type.to_owned(), content.to_vec()));
             Ok(format!("file-{}", kept.len()))
         }
 

@@ -83,6 +83,11 @@ impl Token {
         Ok(None)
     }
 
+    /// As it stands in whatever carries it, lower case.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The Message-ID, without brackets.
     pub(crate) fn message_id_at(&self, domain: &str) -> String {
         format!("{}@{domain}", self.text)

@@ -67,7 +67,8 @@ async fn a_subject_ties_what_one_person_says_and_nothing_else() {
 #[tokio::test]
 async fn a_delay_and_a_lost_copy_leave_the_letter_on_its_way() {
     let mailbox = Mailbox::open().await;
-    let (id, letter) = mailbox.send(1, json!({})).await;
+    let blind = json!({ "metadata": { "email": { "bcc": ["bob@example.com"] } } });
+    let (id, letter) = mailbox.send(2, blind).await;
     let notice = |to: &str, action: &str, status: &str, number: u8| {
         format!(
             "From: MAILER-DAEMON@mx.example.com\r\nReturn-Path: <>\r\nMessage-ID: <d{number}@mx.example.com>\r\n\

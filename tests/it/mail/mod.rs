@@ -59,7 +59,8 @@ impl Dovecot {
 impl Postfix {
     /// A channel that posts here; `more` goes into `smtp`.
     pub(super) fn channel(&self, dovecot: &Dovecot, config: ConfigBuilder, more: Value) -> ConfigBuilder {
-        let mut smtp = json!({ "host": "localhost", "port": self.tls, "tls": "implicit", "user": dovecot::USER });
+        let mut smtp =
+            json!({ "host": "localhost", "port": self.ports().tls, "tls": "implicit", "user": dovecot::USER });
         smtp.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let port = smtp["port"].clone();
         let section = format!("channels.{CHANNEL}");

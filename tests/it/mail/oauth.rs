@@ -93,7 +93,7 @@ async fn letters_go_out_with_tokens_that_the_gateway_renews() {
     let tokens = Provider::start(server()).await;
     let dovecot = Dovecot::with_tokens(tokens.address());
     let mut postfix = Postfix::start(&dovecot);
-    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["300ms"; 40]);
+    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["1s"; 50]);
     let config = config.set(&format!("channels.{CHANNEL}"), "secrets", secrets(&tokens, "refresh-0"));
     let gateway = Gateway::start(config).await;
     let client = gateway.client();

@@ -1,5 +1,4 @@
 use std::fs;
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,25 +6,28 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::dovecot::{Dovecot, free_port};
+use super::dovecot::{Dovecot, Port, Ports};
 use crate::support::PATIENCE;
 
 /// A mail server that takes letters for `example.com` from whoever logs in, with Dovecot's passwords; it ends with its test.
 pub struct Postfix {
     home: TempDir,
-    /// Without protection, or with STARTTLS.
-    pub plain: u16,
-    pub tls: u16,
+    plain: Port,
+    tls: Port,
     master: Option<Child>,
 }
 
 impl Postfix {
     pub fn start(dovecot: &Dovecot) -> Self {
         let mut postfix =
-            Self { home: tempfile::tempdir().unwrap(), plain: free_port(), tls: free_port(), master: None };
+            Self { home: tempfile::tempdir().unwrap(), plain: Port::claim(), tls: Port::claim(), master: None };
         postfix.set_up(dovecot);
         postfix.resume();
         postfix
+    }
+
+    pub fn ports(&self) -> Ports {
+        Ports { plain: self.plain.number(), tls: self.tls.number() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -103,7 +105,7 @@ smtpd_client_connection_rate_limit = 0
     }
 
     fn master(&self) -> String {
-        let Self { plain, tls, .. } = self;
+        let Ports { plain, tls } = self.ports();
         format!(
             "127.0.0.1:{plain} inet n - n - - smtpd
 127.0.0.1:{tls} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
@@ -125,16 +127,23 @@ anvil unix - - n - 1 anvil
         )
     }
 
-    fn control(&self, word: &str) {
-        let done =
-            Command::new("/usr/sbin/postfix").arg("-c").arg(self.path("conf")).arg(word).stderr(Stdio::null()).status();
-        assert!(done.unwrap().success(), "postfix {word}: {}", self.log());
+    /// Asks it to end; tells whether it does.
+    fn ask_to_stop(&self) -> bool {
+        let mut stop = Command::new("/usr/sbin/postfix");
+        stop.arg("-c")
+            .arg(self.path("conf"))
+            .arg("stop")
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     pub fn stop(&mut self) {
         if let Some(mut master) = self.master.take() {
-            self.control("stop");
+            assert!(self.ask_to_stop(), "postfix does not stop: {}", self.log());
             master.wait().unwrap();
+            self.plain.wait_until_free();
+            self.tls.wait_until_free();
         }
     }
 
@@ -150,21 +159,17 @@ anvil unix - - n - 1 anvil
             .stderr(output)
             .spawn()
             .unwrap();
-        self.master = Some(master);
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.plain)).is_err() {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "postfix does not listen (it must be started by root):\n{}",
-                self.log()
-            );
-            // Nobody tells when it listens.
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let (log, master) = (self.logs(), self.master.insert(master));
+        self.plain.wait_for_listener(master, &log);
+        self.tls.wait_for_listener(master, &log);
+    }
+
+    fn logs(&self) -> [PathBuf; 2] {
+        ["output", "data/log"].map(|name| self.path(name))
     }
 
     fn log(&self) -> String {
-        ["output", "data/log"].map(|name| fs::read_to_string(self.path(name)).unwrap_or_default()).concat()
+        self.logs().map(|path| fs::read_to_string(path).unwrap_or_default()).concat()
     }
 
     /// Letters that were delivered, as they lie there; each begins with its envelope.
@@ -192,7 +197,10 @@ impl Drop for Postfix {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("---- postfix said\n{}\n----", self.log());
+            // To panic once more would end every other test.
+            self.ask_to_stop();
+        } else {
+            self.stop();
         }
-        self.stop();
     }
 }

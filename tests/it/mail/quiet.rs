@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 pub struct Quiet {
     mails: Arc<Mutex<BTreeMap<u32, String>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    late: Arc<Mutex<Option<(u32, String)>>>,
 }
 
 impl Quiet {
@@ -29,6 +30,12 @@ impl Quiet {
     /// Lets a mail show under this number.
     pub fn put(&self, uid: u32, mail: String) {
         self.mails.lock().unwrap().insert(uid, mail);
+    }
+
+    /// Lets a mail come while a search is answered, once others were fetched: the answer tells that there is one more without
+    /// naming it, and nobody tells it again.
+    pub fn put_into_a_search(&self, uid: u32, mail: String) {
+        *self.late.lock().unwrap() = Some((uid, mail));
     }
 
     /// Every command, without its tag.
@@ -53,7 +60,7 @@ impl Quiet {
     }
 
     fn answer(&self, command: &str) -> String {
-        let mails = self.mails.lock().unwrap();
+        let mut mails = self.mails.lock().unwrap();
         let words: Vec<&str> = command.split(' ').collect();
         match words[..] {
             ["CAPABILITY"] => "* CAPABILITY IMAP4rev1 IDLE\r\n".into(),
@@ -64,7 +71,11 @@ impl Quiet {
             ["UID", "SEARCH", "UID", wanted, ..] => {
                 let newest = mails.keys().next_back().copied();
                 let found = mails.keys().filter(|uid| has(wanted, **uid) || Some(**uid) == newest);
-                format!("* SEARCH{}\r\n", found.map(|uid| format!(" {uid}")).collect::<String>())
+                let answer = format!("* SEARCH{}\r\n", found.map(|uid| format!(" {uid}")).collect::<String>());
+                let was_fetched = self.asked().iter().any(|command| command.contains("BODY.PEEK[]"));
+                let late = self.late.lock().unwrap().take_if(|_| was_fetched);
+                mails.extend(late.clone());
+                answer + &late.map(|_| format!("* {} EXISTS\r\n", mails.len())).unwrap_or_default()
             }
             ["UID", "FETCH", wanted, "(UID", ..] => {
                 let is_list = command.contains("RFC822.SIZE");

@@ -23,7 +23,8 @@ pub async fn wait_for_status(client: &Client, id: &str, status: &str) -> Value {
 async fn letters_go_out_over_every_kind_of_connection() {
     let dovecot = Dovecot::start();
     let postfix = Postfix::start(&dovecot);
-    let kinds = [("implicit", postfix.tls), ("starttls", postfix.plain), ("none", postfix.plain)];
+    let kinds =
+        [("implicit", postfix.ports().tls), ("starttls", postfix.ports().plain), ("none", postfix.ports().plain)];
     for (count, (tls, port)) in kinds.into_iter().enumerate() {
         let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({ "tls": tls, "port": port }));
         let gateway = Gateway::start(config).await;
@@ -65,7 +66,7 @@ async fn what_the_server_answers_becomes_the_status() {
 async fn one_who_is_unknown_keeps_the_letter_from_nobody_else() {
     let dovecot = Dovecot::start();
     let mut postfix = Postfix::start(&dovecot);
-    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["300ms"; 40]);
+    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["1s"; 50]);
     let gateway = Gateway::start(config).await;
     let client = gateway.client();
     let cc = json!({ "metadata": { "cc": ["gone@example.com", "grey@example.com"] } });
@@ -91,10 +92,36 @@ async fn one_who_is_unknown_keeps_the_letter_from_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_letter_fails_if_the_person_it_is_for_does_not_get_it_whatever_becomes_of_copies() {
+    let dovecot = Dovecot::start();
+    let postfix = Postfix::start(&dovecot);
+    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["100ms", "100ms"]);
+    let gateway = Gateway::start(config).await;
+    let client = gateway.client();
+    let with_copy = |copy: &str| json!({ "metadata": { "cc": [copy] } });
+    for (to, reason) in [("gone@example.com", "invalid-recipient"), ("grey@example.com", "unreachable")] {
+        let id = submit(&client, to, to, with_copy("bob@example.com")).await;
+        let failed = wait_for_status(&client, &id, "failed").await;
+        assert_eq!(failed["reason"]["code"], reason, "{failed}");
+    }
+    assert_eq!(postfix.wait_for_letters(2).await.len(), 2, "the copies, once each");
+    let id = submit(&client, "ann@example.com", "to Ann", with_copy("grey@example.com")).await;
+    let sent = wait_for_status(&client, &id, "sent").await;
+    assert_eq!(sent["status"], "sent", "a copy that nobody takes in the end is no failure: {sent}");
+    let statuses = client.get("/v1/interactions?type=message.status").await.json();
+    let is_of = |event: &&Value| event["data"]["message_id"] == id.as_str() && event["data"]["status"] == "failed";
+    let refused: Vec<_> = statuses["interactions"].as_array().unwrap().iter().filter(is_of).collect();
+    assert_eq!(refused.len(), 1, "{statuses}");
+    assert_eq!(refused[0]["data"]["to"][0]["value"], "grey@example.com");
+    assert_eq!(refused[0]["data"]["reason"]["retryable"], true);
+    assert_eq!(postfix.wait_for_letters(3).await.len(), 3);
+}
+
+#[tokio::test]
 async fn letters_wait_for_the_server_and_for_the_password() {
     let dovecot = Dovecot::start();
     let mut postfix = Postfix::start(&dovecot);
-    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["500ms"; 40]);
+    let config = postfix.channel(&dovecot, ConfigBuilder::new(), json!({})).retries(&["1s"; 50]);
     let gateway = Gateway::start(config).await;
     let client = gateway.client();
     let first = submit(&client, "ann@example.com", "over a connection that is kept", json!({})).await;

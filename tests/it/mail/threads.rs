@@ -10,8 +10,8 @@ use crate::support::{Client, ConfigBuilder, Gateway};
 fn config(dovecot: &Dovecot, postfix: &Postfix) -> ConfigBuilder {
     let section = format!("channels.{CHANNEL}");
     let imap = json!({ "host": "localhost", "port": dovecot.ports().tls, "user": dovecot::USER, "poll": "1s" });
-    let smtp = json!({ "host": "localhost", "port": postfix.tls, "user": dovecot::USER });
-    let hosts = [dovecot.ports().tls, postfix.tls].map(|port| format!("localhost:{port}"));
+    let smtp = json!({ "host": "localhost", "port": postfix.ports().tls, "user": dovecot::USER });
+    let hosts = [dovecot.ports().tls, postfix.ports().tls].map(|port| format!("localhost:{port}"));
     ConfigBuilder::new()
         .trust(dovecot.certificate())
         .set(&section, "adapter", "email")
@@ -61,7 +61,7 @@ impl Mailbox {
         find(&wait_until(kind, &self.client, &path, |page| find(page).is_some()).await).unwrap()
     }
 
-    /// Sends a message, and tells its id and the letter that Postfix delivered.
+    /// Sends a message, and tells its id and a letter of it that Postfix delivered, once the message is sent.
     pub async fn send(&self, letters: usize, more: Value) -> (String, String) {
         let mut body = json!({
             "channel": CHANNEL,
@@ -71,7 +71,11 @@ impl Mailbox {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let answer = self.client.call("POST", "/v1/messages", Some(&body)).await.expect(202);
         let id = answer.json()["id"].as_str().unwrap().to_owned();
-        (id, self.postfix.wait_for_letters(letters).await.pop().unwrap())
+        let letter = self.postfix.wait_for_letters(letters).await.pop().unwrap();
+        let path = format!("/v1/messages/{id}");
+        // A report that is faster than the acknowledgement is another matter.
+        wait_until("sent", &self.client, &path, |message| message["status"] == "sent").await;
+        (id, letter)
     }
 }
 

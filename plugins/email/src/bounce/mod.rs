@@ -55,7 +55,7 @@ pub(crate) fn events(host: &dyn Host, mail: &Mail<'_>, sender: &Address) -> Resu
     }
     let returned = Returned::of(host, mail)?;
     let Some(token) = &returned.token else { return Ok(None) };
-    Ok(Some(fates.iter().filter_map(|fate| event(&token.message_id, &returned.to, fate)).collect()))
+    Ok(Some(fates.iter().filter_map(|fate| event(&token.message_id, returned.whom(fate), fate)).collect()))
 }
 
 /// What a recipient's fate is to the gateway. `to` is for whom the message was, as far as that is known: whoever else got it,
@@ -110,9 +110,11 @@ fn reason_of(fate: &Fate, is_copy: bool) -> Option<Reason> {
 }
 
 /// The message that a report speaks of, as far as it was sent back.
+#[derive(Default)]
 struct Returned {
     token: Option<Token>,
     to: Vec<String>,
+    copies: Vec<String>,
 }
 
 impl Returned {
@@ -121,10 +123,23 @@ impl Returned {
         for text in headers {
             let block = Headers::of_block(text.as_bytes());
             if let Some(token) = token_of(host, &block)? {
-                return Ok(Self { token: Some(token), to: to(&block) });
+                return Ok(Self::by(token, &block));
             }
         }
-        Ok(Self { token: anywhere(host, mail)?, to: Vec::new() })
+        anywhere(host, mail)
+    }
+
+    fn by(token: Token, headers: &Headers<'_>) -> Self {
+        let all = |name| headers.addresses(name).into_iter().map(|one| one.address).collect();
+        Self { token: Some(token), to: all("to"), copies: all("cc") }
+    }
+
+    /// For whom the message was, if the fate is that of a copy or of nobody in particular. An address that the letter did not
+    /// name is one to which somebody passes his mail on, or of a blind copy, which the gateway knows.
+    fn whom(&self, fate: &Fate) -> &[String] {
+        let told = fate.recipient.as_deref().and_then(normalized);
+        let is_named = told.is_none_or(|told| self.copies.iter().any(|copy| copy.eq_ignore_ascii_case(&told)));
+        if is_named { &self.to } else { &[] }
     }
 }
 
@@ -137,10 +152,6 @@ fn is_returned(name: &str) -> bool {
             | "message/global-headers"
             | "message/rfc822-headers"
     )
-}
-
-fn to(headers: &Headers<'_>) -> Vec<String> {
-    headers.addresses("to").into_iter().map(|to| to.address).collect()
 }
 
 /// Providers replace the Message-ID, but seldom everything.
@@ -161,10 +172,10 @@ fn token_of(host: &dyn Host, headers: &Headers<'_>) -> Result<Option<Token>, Fau
 }
 
 /// In what the report answers, in its text, in what it encloses, in the address it came to.
-fn anywhere(host: &dyn Host, mail: &Mail<'_>) -> Result<Option<Token>, Fault> {
+fn anywhere(host: &dyn Host, mail: &Mail<'_>) -> Result<Returned, Fault> {
     const SEARCHED_MAX: usize = 64 << 10;
     if let Some(token) = token_of(host, &mail.headers)? {
-        return Ok(Some(token));
+        return Ok(Returned { token: Some(token), ..Returned::default() });
     }
     let ids = mail.headers.ids("in-reply-to").into_iter();
     let addresses = DELIVERED.iter().flat_map(|name| mail.headers.addresses(name)).map(|address| address.address);
@@ -178,10 +189,17 @@ fn anywhere(host: &dyn Host, mail: &Mail<'_>) -> Result<Option<Token>, Fault> {
     let texts = ids.chain(addresses).chain(reports).chain([mail.text.clone()]).chain(html).chain(files);
     for text in texts {
         if let Some(token) = Token::find(host, &text)? {
-            return Ok(Some(token));
+            let block = block_of(&text, &token);
+            return Ok(Returned::by(token, &Headers::of_block(block.as_bytes())));
         }
     }
-    Ok(None)
+    Ok(Returned::default())
+}
+
+/// The lines around a token: where a notice quotes the message, its header.
+fn block_of<'a>(text: &'a str, token: &Token) -> &'a str {
+    let mut blocks = text.split("\n\n").map(str::trim_start);
+    blocks.find(|block| block.to_ascii_lowercase().contains(token.text())).unwrap_or_default()
 }
 
 #[cfg(test)]

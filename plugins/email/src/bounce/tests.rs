@@ -62,6 +62,27 @@ fn a_lost_copy_is_no_lost_message() {
 }
 
 #[test]
+fn whoever_passes_his_mail_on_does_not_get_it() {
+    let raw = delivery(FAILED, "Message-ID: <{id}>\nTo: bob@example.org\nCc: carl@example.org\n");
+    assert_eq!(statuses(&raw)[0].0, DeliveryState::Failed, "nobody else was written to by that name");
+    let raw = delivery(FAILED, "Message-ID: <{id}>\n");
+    assert_eq!(statuses(&raw)[0].0, DeliveryState::Failed);
+}
+
+#[test]
+fn a_notice_that_quotes_the_message_tells_copies() {
+    let notice = |head: &str| {
+        format!(
+            "From: MAILER-DAEMON@x.org\nReturn-Path: <>\n\nHi. This is the qmail-send program at x.org.\n\n<ana@example.org>:\n\
+             550 5.1.1 user unknown\n\n--- Below this line is a copy of the message.\n\nReturn-Path: <support@example.com>\n\
+             Message-ID: <{{id}}>\n{head}\n\nHello"
+        )
+    };
+    assert_eq!(statuses(&notice("To: bob@example.org\nCc: ana@example.org"))[0].0, DeliveryState::Sent);
+    assert_eq!(statuses(&notice("To: ana@example.org\nCc: bob@example.org"))[0].0, DeliveryState::Failed);
+}
+
+#[test]
 fn ids_that_a_provider_replaced_are_found() {
     for returned in [
         "Message-ID: <new@x>\nX-Microsoft-Original-Message-ID: <{id}>\n",

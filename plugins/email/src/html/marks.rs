@@ -8,7 +8,7 @@ pub(super) enum Mark {
 }
 
 /// Outlook on the web writes `x_` before what it passes on.
-const IDS: [&str; 9] = [
+const IDS: [&str; 11] = [
     "divrplyfwdmsg",
     "appendonsend",
     "olk_src_body_section",
@@ -18,8 +18,10 @@ const IDS: [&str; 9] = [
     "isforwardcontent",
     "isreplycontent",
     "reply-intro",
+    "zwchr",
+    "original-content",
 ];
-const CLASSES: [&str; 13] = [
+const CLASSES: [&str; 20] = [
     "gmail_quote",
     "gmail_extra",
     "yahoo_quoted",
@@ -33,6 +35,13 @@ const CLASSES: [&str; 13] = [
     "hmmessage_quote",
     "mail_quote",
     "quoted-email",
+    "front-blockquote",
+    "missive_quote",
+    "sh-quoted-content",
+    "ntes-mailmaster-quote",
+    "mail-quote-collapse",
+    "alimail-quote",
+    "gmail_quote_container",
 ];
 /// What Outlook on the desktop draws above the header of the mail that it quotes; the colours changed over the years.
 const RULES: [&str; 4] =

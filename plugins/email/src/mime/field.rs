@@ -93,7 +93,7 @@ pub(crate) struct MediaType {
 }
 
 impl MediaType {
-    pub(super) fn of(headers: &Headers<'_>, fallback: &str) -> Self {
+    pub(crate) fn of(headers: &Headers<'_>, fallback: &str) -> Self {
         let content_type = headers.parameters("content-type").unwrap_or_default();
         let disposition = headers.parameters("content-disposition").unwrap_or_default();
         Self {

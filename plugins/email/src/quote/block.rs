@@ -1,9 +1,9 @@
 //! The header of an older mail, and the rules that mail programs draw above it.
 
-use super::Start;
+use super::{Start, attribution};
 
 /// `From`, lower case.
-const FROM: [&str; 32] = [
+const FROM: [&str; 49] = [
     "from",
     "von",
     "de",
@@ -36,14 +36,30 @@ const FROM: [&str; 32] = [
     "מאת",
     "من",
     "frá",
+    "送信者",
+    "寄信人",
+    "šalje",
+    "pošiljatelj",
+    "nuo",
+    "saatja",
+    "từ",
+    "người gửi",
+    "จาก",
+    "dari",
+    "प्रेषक",
+    "فرستنده",
+    "از",
+    "отправитель",
+    "відправник",
+    "подател",
+    "expeditor",
 ];
-/// `Sent` or `Date`, `To`, `Cc`, `Subject`, `Reply-To`: any two of them make a header.
-const OTHERS: [&str; 86] = [
+/// `Sent` or `Date`, `To`, `Cc`, `Reply-To`, lower case.
+const OTHERS: [&str; 132] = [
     "sent",
     "date",
     "to",
     "cc",
-    "subject",
     "reply-to",
     "importance",
     "attachments",
@@ -51,12 +67,10 @@ const OTHERS: [&str; 86] = [
     "datum",
     "an",
     "kopie",
-    "betreff",
     "antwort an",
     "envoyé",
     "envoyé le",
     "à",
-    "objet",
     "répondre à",
     "enviado",
     "enviado el",
@@ -65,51 +79,38 @@ const OTHERS: [&str; 86] = [
     "fecha",
     "data",
     "para",
-    "asunto",
-    "assunto",
     "inviato",
     "data invio",
     "a",
-    "oggetto",
     "verzonden",
     "aan",
-    "onderwerp",
     "wysłano",
     "wysłane",
     "do",
     "dw",
-    "temat",
     "skickat",
     "till",
     "kopia",
-    "ämne",
     "sendt",
     "dato",
     "til",
     "kopi",
-    "emne",
     "lähetetty",
     "päiväys",
     "päivämäärä",
     "vastaanottaja",
     "kopio",
-    "aihe",
     "odesláno",
     "komu",
-    "kopie",
-    "předmět",
-    "predmet",
     "odoslané",
     "отправлено",
     "дата",
     "кому",
     "копия",
-    "тема",
     "надіслано",
     "送信日時",
     "日時",
     "宛先",
-    "件名",
     "发送时间",
     "发送日期",
     "日期",
@@ -117,17 +118,121 @@ const OTHERS: [&str; 86] = [
     "收件人",
     "收件者",
     "抄送",
-    "主题",
-    "主旨",
     "寄件日期",
     "보낸 날짜",
     "받는 사람",
-    "제목",
     "gönderildi",
+    "elküldve",
+    "dátum",
+    "címzett",
+    "másolat",
+    "trimis",
+    "către",
+    "dată",
+    "στάλθηκε",
+    "ημερομηνία",
+    "προς",
+    "κοιν",
+    "נשלח",
+    "תאריך",
+    "אל",
+    "تاريخ الإرسال",
+    "التاريخ",
+    "إلى",
+    "изпратено",
+    "до",
+    "poslano",
+    "poslato",
+    "za",
+    "prima",
+    "išsiųsta",
+    "kam",
+    "nosūtīts",
+    "datums",
+    "saadetud",
+    "kuupäev",
+    "adressaat",
+    "enviat el",
+    "enviat",
+    "per a",
+    "ngày",
+    "đã gửi",
+    "đến",
+    "tới",
+    "วันที่",
+    "ส่ง",
+    "ถึง",
+    "tanggal",
+    "terkirim",
+    "kepada",
+    "ke",
+    "kime",
+    "tarih",
+    "gönderme tarihi",
+    "bilgi",
+    "bcc",
+    "время",
+    "дата отправки",
+    "datum und uhrzeit",
+    "gesendet am",
+    "dátum küldése",
+    "日付",
+    "送信日",
+    "收件",
+    "抄送人",
+    "ccn",
+    "cci",
+    "kopi til",
+    "उद्देश्य",
+    "तारीख",
+    "प्रति",
+    "تاریخ",
+    "به",
+];
+/// `Subject`, lower case.
+const SUBJECTS: [&str; 39] = [
+    "subject",
+    "betreff",
+    "objet",
+    "asunto",
+    "assunto",
+    "oggetto",
+    "onderwerp",
+    "temat",
+    "ämne",
+    "emne",
+    "aihe",
+    "předmět",
+    "predmet",
+    "тема",
+    "件名",
+    "主题",
+    "主旨",
+    "제목",
     "konu",
+    "tárgy",
+    "subiect",
+    "θέμα",
+    "נושא",
+    "الموضوع",
+    "относно",
+    "zadeva",
+    "naslov",
+    "tema",
+    "tēma",
+    "teema",
+    "efni",
+    "assumpte",
+    "chủ đề",
+    "ชื่อเรื่อง",
+    "เรื่อง",
+    "subjek",
+    "perihal",
+    "विषय",
+    "موضوع",
 ];
 /// Between dashes, lower case.
-const ORIGINAL: [&str; 32] = [
+const ORIGINAL: [&str; 62] = [
     "original message",
     "original appointment",
     "original meddelande",
@@ -144,7 +249,6 @@ const ORIGINAL: [&str; 32] = [
     "oorspronkelijk bericht",
     "oryginalna wiadomość",
     "wiadomość oryginalna",
-    "wiadomość oryginalna",
     "ursprungligt meddelande",
     "originalmeddelande",
     "oprindelig meddelelse",
@@ -160,8 +264,39 @@ const ORIGINAL: [&str; 32] = [
     "邮件原件",
     "원본 메시지",
     "orijinal mesaj",
+    "original email",
+    "original e-mail",
+    "ursprungsnachricht",
+    "исходное письмо",
+    "оригинальное сообщение",
+    "özgün ileti",
+    "asıl mesaj",
+    "eredeti üzenet",
+    "mesaj original",
+    "mesajul original",
+    "αρχικό μήνυμα",
+    "оригинално съобщение",
+    "оригінальне повідомлення",
+    "izvorna poruka",
+    "originalna poruka",
+    "izvirno sporočilo",
+    "originalus laiškas",
+    "algkiri",
+    "missatge original",
+    "thư gốc",
+    "tin nhắn gốc",
+    "pesan asli",
+    "ข้อความต้นฉบับ",
+    "원본 메일",
+    "回复的原邮件",
+    "原邮件",
+    "原始信件",
+    "オリジナルメッセージ",
+    "הודעה מקורית",
+    "الرسالة الأصلية",
+    "original besked",
 ];
-const FORWARDED: [&str; 21] = [
+const FORWARDED: [&str; 43] = [
     "forwarded message",
     "begin forwarded message",
     "weitergeleitete nachricht",
@@ -183,6 +318,28 @@ const FORWARDED: [&str; 21] = [
     "пересылаемое сообщение",
     "転送されたメッセージ",
     "转发的邮件",
+    "początek przekazywanej wiadomości",
+    "início da mensagem encaminhada",
+    "início da mensagem reencaminhada",
+    "inicio del mensaje reenviado",
+    "begin doorgestuurd bericht",
+    "начало переадресованного сообщения",
+    "пересланное сообщение",
+    "vidarebefordrat brev",
+    "yönlendirilen ileti başlangıcı",
+    "iletilen mesaj",
+    "yönlendirilmiş mesaj",
+    "开始转发的邮件",
+    "下面是被转发的邮件",
+    "转发邮件信息",
+    "轉寄的郵件",
+    "start på videresendt besked",
+    "start på videresendt melding",
+    "välitetty viesti alkaa",
+    "továbbított üzenet",
+    "mesaj redirecționat",
+    "전달된 메시지",
+    "전달된 메일",
 ];
 /// What a person types answers above.
 const REPLY_ABOVE: [&str; 4] =
@@ -213,22 +370,34 @@ fn is_underline(line: &str) -> bool {
 
 /// `-----Original Message-----`, or Apple's `Begin forwarded message:`.
 fn titled(line: &str) -> Option<Start> {
-    let title = line.trim_matches(['-', '_', ' ', ':', '：', '\u{2014}']).to_lowercase();
+    let title =
+        line.trim_matches(['-', '_', ' ', '\u{a0}', ':', '：', '\u{2014}']).to_lowercase().replace('\u{2019}', "'");
     let is_between_dashes = line.starts_with("--") || line.starts_with("__") || line.starts_with('\u{2014}');
     let is_announced = line.ends_with([':', '：']);
     if FORWARDED.contains(&title.as_str()) && (is_between_dashes || is_announced) {
         return Some(Start::Forward);
     }
-    (is_between_dashes && ORIGINAL.contains(&title.as_str())).then_some(Start::Header)
+    let is_original = is_between_dashes && ORIGINAL.contains(&title.as_str());
+    (is_original || attribution::is_rule(line)).then_some(Start::Header)
 }
 
-/// Fields of a header one under the other: who, and two more.
+/// Fields of a header one under the other: who, and two more; a subject or an address among them, for a person may also write
+/// from where to where he travels. Some programs begin with the date.
 fn is_header(lines: &[&str]) -> bool {
-    if !label(lines[0]).is_some_and(|label| FROM.contains(&label.as_str())) {
-        return false;
-    }
-    let below = lines[1..].iter().take(HEADER_LINES_MAX).take_while(|line| !super::is_marked(line));
-    below.filter_map(|line| label(line)).filter(|label| OTHERS.contains(&label.as_str())).count() >= 2
+    let Some(first) = label(lines[0]).filter(|label| is_field(label)) else { return false };
+    let block = lines.iter().take(HEADER_LINES_MAX + 1).take_while(|line| !super::is_marked(line));
+    let labels: Vec<(String, &str)> = block.filter_map(|line| Some((label(line)?, *line))).collect();
+    let begins =
+        FROM.contains(&first.as_str()) || labels.iter().take(3).any(|(label, _)| FROM.contains(&label.as_str()));
+    let others = labels.iter().skip(1).filter(|(label, _)| is_field(label)).count();
+    let is_of_a_mail = labels
+        .iter()
+        .any(|(label, line)| is_field(label) && (SUBJECTS.contains(&label.as_str()) || line.contains('@')));
+    begins && others >= 2 && is_of_a_mail
+}
+
+fn is_field(label: &str) -> bool {
+    FROM.contains(&label) || OTHERS.contains(&label) || SUBJECTS.contains(&label)
 }
 
 /// What stands before a colon, lower case, without the asterisks of bold type.

@@ -1,5 +1,7 @@
 use super::*;
 
+mod clients;
+
 fn check(text: &str, new: &str, quoted: &str) {
     let split = split(text, None);
     assert_eq!((split.new.as_str(), split.quoted.as_deref().unwrap_or_default()), (new, quoted), "{text}");

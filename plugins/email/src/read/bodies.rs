@@ -1,8 +1,11 @@
 //! Which parts are the message, and which are files: multiparts of every shape.
 
+use std::rc::Rc;
+
+use super::tnef::{self, Packed};
 use super::{Content, Enclosed, File, Mail, TEXT_MAX, calendar};
 use crate::html;
-use crate::mime::{Headers, Part, Tree, decode_transfer, to_text, unflow};
+use crate::mime::{Headers, MediaType, Part, Tree, decode_transfer, to_text, unflow};
 use crate::text::file_name;
 
 /// The same thing in up to two forms.
@@ -17,12 +20,17 @@ struct Reader<'a> {
     mail: Mail<'a>,
     /// Bytes of text taken until now.
     taken: usize,
+    /// What Outlook packed up: it counts where the mail says nothing else.
+    packed: Piece,
 }
 
 pub(super) fn read(tree: Tree<'_>) -> Mail<'_> {
     let limit = tree.limit;
-    let mut reader = Reader { tree, mail: Mail { limit, ..Mail::default() }, taken: 0 };
-    let pieces = reader.walk(0);
+    let mut reader = Reader { tree, mail: Mail { limit, ..Mail::default() }, taken: 0, packed: Piece::default() };
+    let mut pieces = reader.walk(0);
+    if pieces.is_empty() {
+        pieces.push(std::mem::take(&mut reader.packed));
+    }
     let mut mail = reader.mail;
     mail.text = texts(&pieces);
     mail.html = htmls(&pieces);
@@ -124,6 +132,10 @@ impl Reader<'_> {
             "text/html" if is_body => Some(Piece { text: None, html: Some(self.decoded(place, html_charset)) }),
             // Markup for other readers, of what the neighbouring parts say.
             "text/x-amp-html" | "text/watch-html" => None,
+            name if tnef::is_package(name, part.media.file_name.as_deref()) => {
+                self.package(place);
+                None
+            }
             // What is too deep is in the mail as a whole, which is kept then.
             name if name.starts_with("multipart/") && self.mail.limit.is_some() => None,
             name if name.starts_with("multipart/") => Some(Piece { text: Some(self.plain(place)), html: None }),
@@ -182,6 +194,19 @@ impl Reader<'_> {
         self.file(place);
     }
 
+    /// A package of Outlook, and what lies in it.
+    fn package(&mut self, place: usize) {
+        self.file(place);
+        let Some(whole) = self.mail.files.last_mut() else { return };
+        let bytes = Rc::new(whole.content().into_owned());
+        let package = tnef::unpack(&bytes);
+        whole.content = Content::Shared(bytes.clone(), 0..bytes.len());
+        let files = package.files.into_iter().enumerate().map(|(n, packed)| unpacked(packed, &bytes, place, n + 1));
+        self.mail.files.extend(files);
+        let cut = |text: String| text[..text.floor_char_boundary(TEXT_MAX)].to_owned();
+        self.packed = Piece { text: package.text.map(cut), html: package.html.map(cut) };
+    }
+
     fn file(&mut self, place: usize) {
         let part = &self.tree.parts[place];
         let enclosed = (part.media.is("message/rfc822") || part.media.is("message/global"))
@@ -215,6 +240,18 @@ fn enclosed<'a>(tree: &Tree<'a>, part: &Part<'a>) -> Enclosed {
     }
 }
 
+fn unpacked<'a>(packed: Packed, bytes: &Rc<Vec<u8>>, place: usize, number: usize) -> File<'a> {
+    let given = format!("Content-Type: {}\n", packed.content_type.unwrap_or_default().replace(['\r', '\n'], " "));
+    let media = MediaType::of(&Headers::of_block(given.as_bytes()), "application/octet-stream");
+    let name = packed.name.as_deref().and_then(file_name);
+    File {
+        name: name.unwrap_or_else(|| format!("part-{place}-{number}.bin")),
+        content_type: media.name().to_owned(),
+        cid: packed.cid,
+        content: Content::Shared(bytes.clone(), packed.content),
+    }
+}
+
 /// For parts to which the sender gave no name.
 fn fallback_name(content_type: &str, place: usize) -> String {
     let extension = match content_type {
@@ -243,7 +280,7 @@ fn fallback_name(content_type: &str, place: usize) -> String {
 }
 
 /// What the page says of itself counts where the mail says nothing.
-fn html_charset(bytes: &[u8]) -> Option<String> {
+pub(super) fn html_charset(bytes: &[u8]) -> Option<String> {
     const LOOKED_AT: usize = 2048;
     if std::str::from_utf8(bytes).is_ok() {
         return None;

@@ -2,8 +2,11 @@
 
 mod bodies;
 mod calendar;
+mod tnef;
 
 use std::borrow::Cow;
+use std::ops::Range;
+use std::rc::Rc;
 
 use crate::html;
 use crate::mime::{Headers, Tree, decode_transfer, to_text};
@@ -46,8 +49,13 @@ pub(crate) struct File<'a> {
 }
 
 enum Content<'a> {
-    Encoded { encoding: String, bytes: &'a [u8] },
+    Encoded {
+        encoding: String,
+        bytes: &'a [u8],
+    },
     Plain(Cow<'a, [u8]>),
+    /// A part of bytes that others have parts of, too.
+    Shared(Rc<Vec<u8>>, Range<usize>),
 }
 
 impl<'a> File<'a> {
@@ -65,6 +73,7 @@ impl<'a> File<'a> {
         match &self.content {
             Content::Encoded { encoding, bytes } => decode_transfer(encoding, bytes),
             Content::Plain(bytes) => Cow::Borrowed(bytes),
+            Content::Shared(bytes, range) => Cow::Borrowed(&bytes[range.clone()]),
         }
     }
 }

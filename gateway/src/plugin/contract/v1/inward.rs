@@ -266,6 +266,7 @@ pub(super) fn receipt(receipt: adapter::Receipt) -> Result<Receipt, Broken> {
         status: status(receipt.state),
         names: Vec::new(),
         refused: Vec::new(),
+        copies: Vec::new(),
     })
 }
 
