@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::accept::Accept;
 use crate::api::{Api, Keys};
-use crate::channels::{Channels, GatewayServices, Hub, Quarantine};
+use crate::channels::{Buckets, Channels, GatewayServices, Hub, Quarantine, Rooms};
 use crate::config::{Config, Problem, Secret};
 use crate::connectors::{Connectors, Lookups, Memory};
 use crate::customer::{Consents, Directory};
@@ -53,6 +53,16 @@ pub struct Gateway {
     pub lookups: Arc<Lookups>,
     pub tokens: Arc<Tokens>,
     pub eraser: Arc<Eraser>,
+    pub lasting: Lasting,
+}
+
+/// What goes on when one configuration follows another.
+#[derive(Clone, Default)]
+pub struct Lasting {
+    /// Open sockets.
+    rooms: Arc<Rooms>,
+    /// What visitors may still upload.
+    uploads: Arc<Buckets>,
 }
 
 /// Why the gateway does not start.
@@ -81,11 +91,16 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 }
 
 impl Gateway {
-    /// Puts everything together; nothing is served or delivered yet.
+    /// Puts everything together; nothing is served or delivered yet. `lasting`: of the configuration before, or new.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn assemble(config: Config, public_url: &Url, store: Arc<dyn Store>) -> Result<Self, StartError> {
+    pub async fn assemble(
+        config: Config,
+        public_url: &Url,
+        store: Arc<dyn Store>,
+        lasting: Lasting,
+    ) -> Result<Self, StartError> {
         let base = public_url.as_str().trim_end_matches('/');
         let retention = config.retention();
         let media =
@@ -96,19 +111,20 @@ impl Gateway {
         let permits = Arc::new(Permits { store: store.clone(), consents: consents.clone() });
         let processors = Arc::new(Processors::new(&config));
         let (people, will) = (directory.clone(), consents.clone());
-        let routing = Arc::new(Routing::new(&store, &config));
+        let routing = Arc::new(Routing::new(&store, directory.clone(), &config));
         let log = routes::around(&store, &routing, retention.clone());
         let accept = Accept::new(log, people, will, media.clone(), base, retention);
         let accept = accept.guarded(config.loops.clone()).routed(routing);
         let limits = &config.plugins.limits;
         let kept_max = Usage { entries: limits.quarantine as u64, bytes: limits.quarantine_bytes };
         let accept = Arc::new(accept.behind(processors.clone(), kept_max));
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(Hub::of(lasting.rooms.clone()));
         let egress = Arc::new(Egress::new());
         let tokens = Arc::new(Tokens::new(egress.clone(), store.clone()));
         let services =
             GatewayServices::new(store.clone(), hub.clone(), directory.clone(), media.clone(), tokens.clone(), limits);
-        let tools = Tools { egress: egress.clone(), services: Arc::new(services) };
+        let services = Arc::new(services.counting(lasting.uploads.clone()));
+        let tools = Tools { egress: egress.clone(), services };
         let plugins = Arc::new(load_plugins(&config, tools).await?);
         let channels = Channels::new(&config, public_url, kept_keys(&*store, "channel", config.channels.keys()).await?);
         let keys = kept_keys(&*store, "connector", config.connectors.keys()).await?;
@@ -152,6 +168,7 @@ impl Gateway {
             lookups,
             tokens,
             eraser,
+            lasting,
         })
     }
 

@@ -11,6 +11,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
+const EVERY_DAY: u8 = 0b111_1111;
 const MINUTES: u16 = 24 * 60;
 const SPANS_MAX: usize = 50;
 
@@ -98,16 +99,20 @@ fn zone(name: &str) -> Result<TimeZone, InvalidHours> {
     TimeZone::get(name).map_err(|_| InvalidHours(format!("there is no time zone {name:?}")))
 }
 
-/// Entries by commas. One that names days alone has the hours of the next.
+/// Entries by commas. One that names days alone has the hours of the next; one that names hours alone is of the days of the
+/// one before, the first of every day.
 fn parse_spans(text: &str) -> Result<Vec<Span>, InvalidHours> {
-    let (mut spans, mut waiting) = (Vec::new(), 0);
+    let (mut spans, mut waiting) = (Vec::<Span>::new(), 0);
     for entry in text.split(',').map(str::trim) {
         match entry.split_once(char::is_whitespace) {
             Some((days, times)) => {
                 spans.push(span(waiting | parse_days(days)?, times)?);
                 waiting = 0;
             }
-            None if entry.contains(':') && waiting == 0 => spans.push(span(0b111_1111, entry)?),
+            None if entry.contains(':') && waiting == 0 => {
+                let days = spans.last().map_or(EVERY_DAY, |before| before.days);
+                spans.push(span(days, entry)?);
+            }
             None => waiting |= parse_days(entry)?,
         }
     }
@@ -179,6 +184,23 @@ mod tests {
         assert!(open("Sa-Mo 00:00-24:00", "2026-01-11T23:59:00Z"));
         assert!(open("Mo, We 09:00-10:00", "2026-01-05T09:30:00Z"));
         assert!(open("09:00-10:00", "2026-01-11T09:30:00Z"), "every day");
+    }
+
+    #[test]
+    fn a_break_is_of_the_same_days() {
+        let office = "Mo-Fr 09:00-12:00, 13:00-17:00, Sa 10:00-12:00";
+        assert!(open(office, "2026-01-05T16:59:00Z") && !open(office, "2026-01-05T12:30:00Z"));
+        assert!(!open(office, "2026-01-10T14:00:00Z") && !open(office, "2026-01-11T14:00:00Z"), "at weekends neither");
+        assert!(open("09:00-12:00, 13:00-17:00", "2026-01-11T14:00:00Z"), "every day");
+    }
+
+    #[test]
+    fn a_night_ends_by_the_clock_that_was_changed_in_it() {
+        let night = "Sa 22:00-06:00 Europe/Berlin";
+        assert!(open(night, "2026-03-29T03:59:00Z") && !open(night, "2026-03-29T04:00:00Z"), "an hour shorter");
+        assert!(open(night, "2026-10-25T04:59:00Z") && !open(night, "2026-10-25T05:00:00Z"), "an hour longer");
+        assert!(open("Su 02:00-03:00 Europe/Berlin", "2026-10-25T00:30:00Z"));
+        assert!(open("Su 02:00-03:00 Europe/Berlin", "2026-10-25T01:30:00Z"), "the hour that comes twice");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Backends that are down, slow, broken or busy: they delay nobody else, and get everything once they are well.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::support::{Backend, Behaviour, ConfigBuilder, Delivery, Gateway, Telegram};
@@ -26,7 +27,8 @@ fn taken(all: &[Delivery]) -> impl Iterator<Item = &Delivery> {
 }
 
 async fn wait_for_all(backend: &Backend) {
-    let all = |all: &[Delivery]| (taken(all).count() == MESSAGES as usize).then_some(());
+    let texts = |all: &[Delivery]| taken(all).map(|delivery| delivery.text.clone()).collect::<HashSet<_>>().len();
+    let all = |all: &[Delivery]| (texts(all) == MESSAGES as usize).then_some(());
     backend.wait_for("every message", all).await;
 }
 
@@ -34,42 +36,50 @@ async fn wait_for_all(backend: &Backend) {
 #[track_caller]
 fn expect_everything_in_order(backend: &Backend) {
     let all = backend.attempts();
+    let times = taken(&all).count();
+    assert_eq!(times, MESSAGES as usize, "each once");
+    expect_order(&all);
+}
+
+/// In order for each person, and what comes again comes under its id: it does where an answer is later than the gateway waits.
+#[track_caller]
+fn expect_order(all: &[Delivery]) {
     for person in 0..PERSONS {
-        let numbers: Vec<u64> =
-            taken(&all).map(|d| d.text.parse().unwrap()).filter(|n| n % PERSONS == person).collect();
+        let mut numbers: Vec<u64> =
+            taken(all).map(|d| d.text.parse().unwrap()).filter(|n| n % PERSONS == person).collect();
+        numbers.dedup();
         let expected: Vec<u64> = (1..=MESSAGES).filter(|n| n % PERSONS == person).collect();
         assert_eq!(numbers, expected);
     }
-    for one in messages(&all) {
-        assert!(
-            messages(&all).all(|other| (other.text == one.text) == (other.id == one.id)),
-            "one id for each message"
-        );
+    for one in messages(all) {
+        assert!(messages(all).all(|other| (other.text == one.text) == (other.id == one.id)), "one id for each message");
     }
 }
 
 fn two_backends(healthy: &Backend, sick: &Backend) -> ConfigBuilder {
-    ConfigBuilder::new()
-        .backend("healthy", healthy)
-        .backend("sick", sick)
-        .set("backends.sick", "timeout", "300ms")
-        .telegram(&BOT, None)
-        .retries(&PAUSES)
+    ConfigBuilder::new().backend("healthy", healthy).backend("sick", sick).telegram(&BOT, None).retries(&PAUSES)
 }
 
 /// The healthy one has everything before the sick one has anything; then that one gets well, and has everything too.
 async fn delays_nobody_and_loses_nothing(sickness: Behaviour) {
     let (healthy, sick) = (Backend::start().await, Backend::start().await);
     sick.behave(move |_| sickness);
-    let gateway = Gateway::start(two_backends(&healthy, &sick)).await;
+    let config = two_backends(&healthy, &sick);
+    // Only who hangs needs it: on a machine that is busy it would cut off the answers of others.
+    let is_patient = sickness != Behaviour::Hang;
+    let config = if is_patient { config } else { config.set("backends.sick", "timeout", "300ms") };
+    let gateway = Gateway::start(config).await;
     everybody_writes(&gateway).await;
     wait_for_all(&healthy).await;
     sick.wait_for("an attempt", |all| (!all.is_empty()).then_some(())).await;
     assert_eq!(sick.taken().len(), 0);
     sick.behave(|_| Behaviour::Take);
     wait_for_all(&sick).await;
-    for backend in [&healthy, &sick] {
-        expect_everything_in_order(backend);
+    expect_everything_in_order(&healthy);
+    if is_patient {
+        expect_everything_in_order(&sick);
+    } else {
+        expect_order(&sick.attempts());
     }
 }
 
@@ -205,7 +215,7 @@ async fn a_webhook_that_comes_again_is_acknowledged_and_not_appended() {
     backend.wait_for("both ends", |all| (messages(all).filter(|d| d.text == "end").count() == 2).then_some(())).await;
     let all = backend.attempts();
     let different = |text: &str| {
-        let ids: std::collections::HashSet<_> = messages(&all).filter(|d| d.text == text).map(|d| &d.id).collect();
+        let ids: HashSet<_> = messages(&all).filter(|d| d.text == text).map(|d| &d.id).collect();
         ids.len()
     };
     assert_eq!((different("once"), different("at once")), (1, 1));

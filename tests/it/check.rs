@@ -14,7 +14,7 @@ secrets = { bot_token = { env = "NOT_SET_ANYWHERE" }, pin = "0000" }
 adapter = "twilo"
 "#;
 
-fn plugins() -> std::path::PathBuf {
+pub(crate) fn plugins() -> std::path::PathBuf {
     let default = || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
     std::env::var_os("OMNIGATE_PLUGINS").map_or_else(default, Into::into)
 }

@@ -238,3 +238,51 @@ async fn answers_and_their_statuses_stand_on_the_timeline() {
     crm.wait_for("the status", has("delivered")).await;
     assert_eq!(crm.all("communications").len(), 1);
 }
+
+#[tokio::test]
+async fn a_ticket_is_opened_closed_and_opened_again_with_its_conversation() {
+    let crm = HubSpot::start().await;
+    let settings = json!({
+        "api_base": format!("http://{}", crm.provider().address()), "pipeline": "0", "stage": "1", "closed_stage": "4",
+    });
+    let gateway = Gateway::start(config(&crm).set("connectors.crm", "settings", settings)).await;
+    let client = gateway.client();
+    let in_stage = |stage: &'static str| {
+        move |crm: &HubSpot| (crm.all("tickets").first()?.text("hs_pipeline_stage") == stage).then_some(())
+    };
+    says(&client, 0).await;
+    crm.wait_for("the ticket", in_stage("1")).await;
+    let said = client.get("/v1/interactions?type=message.received").await.expect(200).json();
+    let id = said["interactions"][0]["data"]["conversation"]["id"].as_str().unwrap().to_owned();
+    client.call("POST", &format!("/v1/conversations/{id}/close"), None).await.expect(200);
+    crm.wait_for("the ticket closed", in_stage("4")).await;
+    says(&client, 1).await;
+    crm.wait_for("the ticket opened again", in_stage("1")).await;
+    whole_history(&crm, 2).await;
+    assert_eq!(crm.count("tickets"), 1);
+}
+
+#[tokio::test]
+async fn a_change_there_reaches_everybody_who_is_that_contact() {
+    let crm = HubSpot::start().await;
+    let other = "+15550100999";
+    let id = crm.has_contact(json!({"phone": CUSTOMER, "mobilephone": other, "owner": "Lee"}));
+    let backend = Backend::start().await;
+    let gateway = Gateway::start(config(&crm).backend("desk", &backend)).await;
+    let client = gateway.client();
+    let owner = async |sid: &str, from: &str, text: &str| {
+        SMS.sms(sid, from, text).send(&client).await.expect(200);
+        backend.wait_for_text(text).await.event["data"]["contact"]["attributes"]["crm"]["owner"].clone()
+    };
+    assert_eq!(owner("SM1", CUSTOMER, "one").await, "Lee");
+    assert_eq!(owner("SM2", other, "two").await, "Lee");
+    let change = json!([{
+        "eventId": 1, "subscriptionId": 12, "portalId": 900, "occurredAt": 1, "attemptNumber": 0,
+        "subscriptionType": "contact.propertyChange", "objectId": id.parse::<u64>().unwrap(),
+        "propertyName": "owner", "propertyValue": "Max", "changeSource": "CRM_UI",
+    }]);
+    HubSpot::notice("crm", &change).send(&client).await.expect(204);
+    assert_eq!(owner("SM3", CUSTOMER, "three").await, "Max");
+    assert_eq!(owner("SM4", other, "four").await, "Max");
+    assert_eq!(crm.count("contacts"), 1);
+}

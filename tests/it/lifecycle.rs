@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Backend, Behaviour, ConfigBuilder, Delivery, Gateway, Load, Random, Telegram, within};
+use crate::support::{Backend, Behaviour, ConfigBuilder, Delivery, Gateway, Load, Random, Telegram, Visitor, within};
 
 const BOT: Telegram = Telegram("bot");
 
@@ -221,6 +221,28 @@ async fn a_wrong_configuration_is_told_and_not_taken() {
         BOT.text(number as u64, 1, &text).send(&gateway.client()).await.expect(200);
         backend.wait_for_text(&text).await;
     }
+}
+
+/// What the present configuration has in hand may take minutes: visitors do not wait in it, where they would hear nothing.
+#[tokio::test]
+async fn a_reload_lets_visitors_come_back_while_deliveries_in_hand_end() {
+    let backend = Backend::start().await;
+    backend.behave(hang_on_words);
+    let gateway = Gateway::start(patient(&backend).webchat("website")).await;
+    let mut visitor = Visitor::open(gateway.address, "website", json!({})).await;
+    visitor.say("in hand").await;
+    let delivery = backend.wait_for("the delivery", |all| all.iter().find(|d| d.text == "in hand").cloned()).await;
+    gateway.signal("HUP");
+    assert_eq!(visitor.closed().await, 1012, "try again at once");
+    let mut visitor = Visitor::open(gateway.address, "website", json!({ "token": visitor.token })).await;
+    let typing = format!("/v1/conversations/{}/typing", delivery.event["subject"].as_str().unwrap());
+    gateway.client().call("POST", &typing, Some(&json!({ "on": true }))).await.expect(202);
+    visitor.hears("typing").await;
+    assert_eq!(backend.attempts().iter().filter(|d| d.text == "in hand").count(), 1, "still in hand");
+    backend.behave(|_| Behaviour::Take);
+    backend.release();
+    visitor.say("the next one").await;
+    backend.wait_for_text("the next one").await;
 }
 
 /// RFC 6455 by hand: what is needed to see how a socket ends.

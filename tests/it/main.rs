@@ -15,6 +15,7 @@ mod basics;
 mod check;
 mod commands;
 mod connector_backlog;
+mod connector_channels;
 mod connector_files;
 mod connector_quarantine;
 mod connectors;

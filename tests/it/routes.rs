@@ -164,6 +164,31 @@ async fn who_stands_in_gets_what_a_backend_does_not_take_once_and_in_order() {
     assert_eq!(missed.len(), 33, "nothing is taken from who was away: {missed:?}");
 }
 
+/// More than is read at once, in conversations that failed before it was known that the backend is away.
+#[tokio::test]
+async fn who_stands_in_gets_long_conversations_whole() {
+    const MESSAGES: usize = 450;
+    let (desk, night) = (Backend::start().await, Backend::start().await);
+    let gateway = Gateway::start(with_fallback(&desk, &night).retries(&["1h"])).await;
+    let client = gateway.client().keeping_its_connection();
+    // Bob is served, so that the backend is not away: Ann's conversation leaves the cursor.
+    desk.behave(|delivery| if delivery.text.starts_with("ann") { Behaviour::Status(500) } else { Behaviour::Take });
+    for number in 0..MESSAGES {
+        SMS.sms(&format!("SM1-{number}"), ANN, &format!("ann {number}")).send(&client).await.expect(200);
+        SMS.sms(&format!("SM2-{number}"), "+15550100999", &format!("bob {number}")).send(&client).await.expect(200);
+    }
+    desk.wait_for_text(&format!("bob {}", MESSAGES - 1)).await;
+    desk.behave(|_| Behaviour::Status(500));
+    SMS.sms("SM3", "+15550100999", "the last").send(&client).await.expect(200);
+    night.wait_for_text("the last").await;
+    let of_ann = |all: &[Delivery]| {
+        let texts: Vec<String> = all.iter().map(|d| d.text.clone()).filter(|text| text.starts_with("ann")).collect();
+        (texts.len() >= MESSAGES).then_some(texts)
+    };
+    let got = night.wait_for("Ann's messages", of_ann).await;
+    assert_eq!(got, (0..MESSAGES).map(|number| format!("ann {number}")).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn what_was_handed_over_is_known_after_a_crash() {
     let (desk, night) = (Backend::start().await, Backend::start().await);
@@ -284,6 +309,15 @@ fn check_explains_which_route_is_taken() {
     assert!(told.contains("route german: channel is \"sales\", not \"support-*\"\n"), "{told}");
     assert!(told.contains("route 2: it came outside Mo-Fr 09:00-18:00 Europe/Berlin\n"), "{told}");
     assert!(told.contains("no route matches: to every backend\n"), "{told}");
+
+    let tiers = format!("{config}[[routes]]\nmatch = {{ attribute = {{ tier = \"gold\" }} }}\nbackends = [\"desk\"]\n");
+    let by_tier =
+        |contact: Value| explain(&tiers, &json!({"received_at": "2026-01-04T10:00:00Z", "contact": contact})).1;
+    let told = by_tier(json!({"id": null}));
+    assert!(told.contains("route 3: the contact has no attribute \"tier\"\n"), "{told}");
+    assert!(told.contains("note: this interaction tells no attributes of the contact"), "{told}");
+    let told = by_tier(json!({"id": null, "attributes": {"crm": {"tier": "gold"}}}));
+    assert!(told.contains("route 3: matches: to desk\n") && !told.contains("note:"), "{told}");
 
     let (code, told) = explain(ROUTES, &json!({}));
     assert_eq!(code, Some(1));

@@ -44,9 +44,7 @@ pub struct Page {
 impl Browser {
     pub async fn start() -> Self {
         let chromium = in_path("chromium").unwrap_or_else(|| panic!("chromium is missing: {ADVICE}"));
-        let driver = Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"), ADVICE);
-        let line = driver.line("started successfully on port").await;
-        let port = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
+        let (driver, port) = start_driver().await;
         let client = Client::of(SocketAddr::from(([127, 0, 0, 1], port)));
         let profile = tempfile::tempdir().unwrap();
         let wishes = json!({ "capabilities": { "alwaysMatch": capabilities(&chromium, profile.path()) } });
@@ -71,6 +69,18 @@ impl Browser {
 
     async fn post(&self, path: &str, body: Value) -> Value {
         command(&self.0.client, "POST", &format!("{}{path}", self.0.path), &body).await
+    }
+}
+
+/// A driver and the port on which it listens. It looks for a port that is free in IPv6, takes it in IPv4 too, and ends where
+/// that is not free: then another one is started.
+async fn start_driver() -> (Program, u16) {
+    loop {
+        let driver = Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"), ADVICE);
+        let line = driver.line_of(&["started successfully on port", "port not available"]).await;
+        if let Ok(port) = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse() {
+            return (driver, port);
+        }
     }
 }
 

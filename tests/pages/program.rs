@@ -28,6 +28,11 @@ impl Program {
     pub async fn line(&self, words: &str) -> String {
         self.said.line(words).await
     }
+
+    /// The same for the first line that contains one of these.
+    pub async fn line_of(&self, words: &[&str]) -> String {
+        self.said.line_of(words).await
+    }
 }
 
 impl Drop for Program {

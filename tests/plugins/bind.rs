@@ -63,6 +63,7 @@ fn of_connector(case: &Case, plugin: &Plugin, peer: &Peer, path: &Path, limits: 
         oauth: BTreeMap::new(),
         grants: config::Grants { hosts: vec![peer.address.to_string().parse().unwrap()] },
         fields: config::Fields { read: case.fields.read.clone(), write: case.fields.write.clone() },
+        channels: Vec::new(),
         lookup_timeout: Duration::from_secs(2),
         batch: 100,
         concurrency: 1,

@@ -157,6 +157,7 @@ fn connector_binding(plugin: &Plugin, grants: &config::Grants, limits: &Limits) 
         oauth: BTreeMap::new(),
         grants: grants.clone(),
         fields: config::Fields::default(),
+        channels: Vec::new(),
         lookup_timeout: Duration::from_secs(2),
         batch: 50,
         concurrency: 1,

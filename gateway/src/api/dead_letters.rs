@@ -67,11 +67,7 @@ fn outline(request: &Value) -> Value {
 /// `GET /v1/dead-letters`
 pub(super) async fn list(State(api): State<Arc<Api>>, Params(listing): Params<Listing>) -> Answer {
     let limit = limit(listing.limit)?;
-    let after = match listing.after {
-        Some(id) => Some(find(&api, id).await?),
-        None => None,
-    };
-    let mut letters = shown(&api, listing.subscriber.as_deref(), after, limit + 1).await?;
+    let mut letters = shown(&api, listing.subscriber.as_deref(), listing.after, limit + 1).await?;
     let more = letters.len() > limit;
     letters.truncate(limit);
     let next = letters.last().filter(|_| more).map(|letter| letter.id);
@@ -82,14 +78,14 @@ pub(super) async fn list(State(api): State<Arc<Api>>, Params(listing): Params<Li
 async fn shown(
     api: &Api,
     subscriber: Option<&str>,
-    mut after: Option<DeadLetter>,
+    mut after: Option<Uuid>,
     limit: usize,
 ) -> Result<Vec<Shown>, StoreError> {
     let mut all = Vec::new();
     while all.len() < limit {
-        let letters = api.dead_letters.list(subscriber, after.as_ref(), limit - all.len()).await?;
+        let letters = api.dead_letters.list(subscriber, after, limit - all.len()).await?;
         let Some(last) = letters.last() else { break };
-        after = Some(last.clone());
+        after = Some(last.id);
         all.extend(letters.into_iter().map(Shown::from));
     }
     Ok(all)

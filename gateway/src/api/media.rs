@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -19,7 +18,6 @@ use crate::edge::{FileQuery, Problem, serve_file};
 use crate::interaction::{MediaKind, Time};
 use crate::media::{Announced, Entry, Media, MediaError, Source, State as FileState, WriteError};
 
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 const NAME_MAX: usize = 255;
 
 /// What a file is called, and what it is for the person.
@@ -88,7 +86,8 @@ fn check_length(media: &Media, bytes: Option<u64>) -> Result<(), Problem> {
 
 /// A file that did not come whole is not waited for.
 async fn receive(media: &Media, id: Uuid, body: Body) -> Result<Entry, Problem> {
-    let received = tokio::time::timeout(UPLOAD_TIMEOUT, media.receive(id, None, body.into_data_stream().boxed())).await;
+    let received =
+        tokio::time::timeout(media.upload_timeout(), media.receive(id, None, body.into_data_stream().boxed())).await;
     let problem = match received {
         Ok(Ok(entry)) if is_empty(&entry) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "the body is the file: it must not be empty")

@@ -47,6 +47,13 @@ fn snapshot(api: &Api, stats: &Stats) -> Registry {
     processors(&mut registry, &api.processors);
     subscribers(&mut registry, &api.deliveries.states());
     store(&mut registry, stats);
+    gauge(
+        &mut registry,
+        "erasures_stuck",
+        "Erasures that failed when they were last tried",
+        None,
+        api.eraser.stuck() as u64,
+    );
     if let Some(bytes) = resident_bytes() {
         gauge(&mut registry, "process_resident_memory", "Memory of the process", Some(Unit::Bytes), bytes);
     }

@@ -16,8 +16,9 @@ use url::Url;
 
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use services::GatewayServices;
-pub use sockets::{Hub, Socket};
+pub use sockets::{Hub, Rooms, Socket};
 pub use state::{ChannelState, Counters, Leg, StateInfo};
+pub use uploads::Buckets;
 
 use crate::config::{self, Config, Limits, Problem, Secret};
 use crate::interaction::ChannelRef;

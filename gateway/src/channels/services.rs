@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Hub;
-use super::uploads::Uploads;
+use super::uploads::{Buckets, Uploads};
 use crate::config::{Limits, OAuth2, Secret};
 use crate::customer::Directory;
 use crate::egress::{TokenError, Tokens};
@@ -48,8 +48,15 @@ impl GatewayServices {
         tokens: Arc<Tokens>,
         limits: &Limits,
     ) -> Self {
-        let uploads = Uploads::new(media.uploads_per_hour());
+        let uploads = Uploads::new(media.uploads_per_hour(), Arc::default());
         Self { store, hub, directory, media, tokens, limits: limits.clone(), uploads, usage: Mutex::default() }
+    }
+
+    /// Goes on with what visitors have left.
+    #[must_use]
+    pub fn counting(mut self, buckets: Arc<Buckets>) -> Self {
+        self.uploads = Uploads::new(self.media.uploads_per_hour(), buckets);
+        self
     }
 
     /// Counted once, then followed.

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -13,12 +13,18 @@ const RECENT_MAX: usize = 512;
 const RECENT_BYTES_MAX: usize = 4 << 20;
 const RECENT_AGE: Duration = Duration::from_secs(30);
 
-/// Open sockets, by channel and address.
+/// Open sockets, by channel and address: as one configuration sees them.
 #[derive(Default)]
 pub struct Hub {
+    rooms: Arc<Rooms>,
+    closed: CancellationToken,
+}
+
+/// All sockets. While one configuration follows another, what either pushes reaches those of both.
+#[derive(Default)]
+pub struct Rooms {
     channels: Mutex<HashMap<String, Room>>,
     next: AtomicU64,
-    closed: CancellationToken,
 }
 
 #[derive(Default)]
@@ -44,9 +50,14 @@ pub struct Socket<'a> {
 }
 
 impl Hub {
+    /// With sockets that are open already.
+    pub fn of(rooms: Arc<Rooms>) -> Self {
+        Self { rooms, closed: CancellationToken::new() }
+    }
+
     /// A socket that no address is bound to yet; `None` if the channel has `max` already.
     pub fn enter(&self, channel: &str, max: usize) -> Option<Socket<'_>> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = self.rooms.next.fetch_add(1, Ordering::Relaxed);
         let (sender, frames) = mpsc::channel(QUEUE);
         let mut channels = self.lock();
         let room = channels.entry(channel.to_owned()).or_default();
@@ -90,7 +101,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Room>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rooms.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,6 +162,22 @@ mod tests {
         assert_eq!(hub.push("other", "ann", "2"), 0);
         assert_eq!(ann.frames.try_recv().ok(), Some("1".into()));
         assert!(bob.frames.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_an_earlier_configuration_pushes_reaches_who_came_back() {
+        let earlier = Hub::default();
+        let mut left = earlier.enter("web", 9).unwrap();
+        left.bind("ann", Instant::now());
+        let later = Hub::of(earlier.rooms.clone());
+        let mut came_back = later.enter("web", 9).unwrap();
+        came_back.bind("ann", Instant::now());
+        assert_eq!((earlier.push("web", "ann", "1"), later.push("web", "ann", "2")), (2, 2));
+        for frames in [&mut left.frames, &mut came_back.frames] {
+            assert_eq!((frames.try_recv().ok(), frames.try_recv().ok()), (Some("1".into()), Some("2".into())));
+        }
+        earlier.close();
+        assert!(earlier.closed.is_cancelled() && !later.closed.is_cancelled());
     }
 
     #[test]

@@ -1,21 +1,14 @@
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-
+use super::explain::explained;
 use super::{print, say};
 use crate::config::{Config, ConfigErrors, Loaded, Problem};
 use crate::egress::Egress;
 use crate::mail;
 use crate::plugin::{self, Checked, Plugins, Refused, Tools};
 use crate::processors::trial;
-use crate::routes::{Facts, Routes};
-
-/// Larger ones do not come out of a gateway.
-const INTERACTION_MAX: u64 = 16 << 20;
 
 /// Everything that is wrong, at once; nothing is opened, sent or written.
 pub(super) async fn check(path: &Path, explain: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -42,26 +35,11 @@ pub(super) async fn check(path: &Path, explain: Option<&Path>) -> anyhow::Result
     problems.iter().for_each(|problem| say(&format!("error: {problem}")));
     if problems.is_empty() && refused.is_empty() {
         match explain {
-            Some(file) => print(explained(&loaded.config, file)?.trim_end())?,
+            Some(file) => print(explained(&loaded.config, &plugins, file)?.trim_end())?,
             None => print(&summary(&loaded, &plugins))?,
         }
     }
     Ok(conclude(problems.len() + refused.len(), warnings.len()))
-}
-
-/// Every route, and why an interaction takes it or not.
-fn explained(config: &Config, file: &Path) -> anyhow::Result<String> {
-    let name = file.display();
-    let mut json = Vec::new();
-    let read = match file.to_str() {
-        Some("-") => std::io::stdin().take(INTERACTION_MAX).read_to_end(&mut json),
-        _ => File::open(file).and_then(|file| file.take(INTERACTION_MAX).read_to_end(&mut json)),
-    };
-    read.with_context(|| format!("{name}: cannot be read"))?;
-    let facts = Facts::read(&json).with_context(|| {
-        format!("{name}: is no interaction; `GET /v1/interactions` and what backends get are in the right form")
-    })?;
-    Ok(Routes::new(&config.routes).explain(&facts).to_string())
 }
 
 /// Each channel and each connector against its plugin, with the lines of the file.

@@ -2,6 +2,7 @@
 
 mod check;
 mod dead_letters;
+mod explain;
 mod inspect;
 mod logging;
 mod remote;
@@ -35,7 +36,7 @@ enum Command {
         /// The configuration
         #[arg(long, default_value = "config.toml", value_name = "FILE")]
         config: PathBuf,
-        /// Tell which route an interaction takes, and why; - reads it from standard input
+        /// Tell which route an interaction takes, which connectors get it, and why; - reads it from standard input
         #[arg(long, value_name = "INTERACTION.json")]
         explain: Option<PathBuf>,
     },

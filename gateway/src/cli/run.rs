@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{print, say};
-use crate::assembly::{Gateway, StartError, open_store};
+use crate::assembly::{Gateway, Lasting, StartError, open_store};
 use crate::config::{Config, Loaded, Problem};
 use crate::edge::Listening;
 use crate::store::{Durability, Store};
@@ -44,7 +44,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     warn_of_durability(&*store);
     let listening = listen(&loaded.config).await?;
     warn_of_files(&loaded.config, &listening);
-    let mut present = match assemble(loaded, written, listening, store).await {
+    let mut present = match assemble(loaded, written, listening, store, Lasting::default()).await {
         Ok(present) => present,
         Err(StartError::Failed(error)) => return Err(error),
         Err(StartError::Problems(problems)) => {
@@ -66,9 +66,10 @@ async fn assemble(
     written: Option<SystemTime>,
     listening: Arc<Listening>,
     store: Arc<dyn Store>,
+    lasting: Lasting,
 ) -> Result<Present, StartError> {
     let public_url = public_url(&loaded.config, &listening)?;
-    match Gateway::assemble(loaded.config.clone(), &public_url, store).await {
+    match Gateway::assemble(loaded.config.clone(), &public_url, store, lasting).await {
         Ok(gateway) => {
             let (gateway, stop) = (Arc::new(gateway), CancellationToken::new());
             Ok(Present { loaded, written, gateway, listening, stop })
@@ -124,6 +125,8 @@ fn hand_over(present: &Present, turn: &Turn) {
         Turn::Exchange(next) => {
             next.gateway.deliveries.succeed(&present.gateway.deliveries);
             next.listening.follow(next.gateway.edge.clone(), next.gateway.router(&next.stop));
+            // Visitors come back at once, to the rules that hold from now on, however long the present one has work in hand.
+            present.gateway.edge.hub.close();
             if !Arc::ptr_eq(&next.listening, &present.listening) {
                 present.listening.close();
             }
@@ -162,7 +165,10 @@ async fn prepare(path: &Path, present: &Present) -> Option<Present> {
         false => listen(&loaded.config).await.map_err(StartError::Failed),
     };
     let prepared = match listening {
-        Ok(listening) => assemble(loaded, written, listening, present.gateway.store.clone()).await,
+        Ok(listening) => {
+            let (store, lasting) = (present.gateway.store.clone(), present.gateway.lasting.clone());
+            assemble(loaded, written, listening, store, lasting).await
+        }
         Err(error) => Err(error),
     };
     match prepared {

@@ -1,15 +1,22 @@
 //! `[connectors.NAME]`
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::read::Section;
 use super::sections::grants;
-use super::{Connector, Fields, names};
+use super::{Connector, Fields, names, patterns};
 
 const FIELDS_MAX: usize = 64;
 const FIELD_MAX: usize = 128;
 
-pub(super) fn connector(section: &Section<'_>) -> Option<Connector> {
+/// All, by name.
+pub(super) fn connectors(root: &Section<'_>) -> BTreeMap<String, Connector> {
+    let channels = root.names("channels");
+    root.named("connectors", names::name, |section| connector(section, &channels))
+}
+
+fn connector(section: &Section<'_>, channels: &[String]) -> Option<Connector> {
     section.require(&[("plugin", "the id of a plugin with the contract connector@1")]);
     let plugin = section.text("plugin", names::name);
     let lookup_timeout =
@@ -22,6 +29,7 @@ pub(super) fn connector(section: &Section<'_>) -> Option<Connector> {
         oauth,
         grants: section.table("grants", grants),
         fields: section.table("fields", fields),
+        channels: patterns::channels(section, channels),
         lookup_timeout,
         batch: section.count("batch", 50, 1..=100),
         concurrency: section.count("concurrency", 2, 1..=16),

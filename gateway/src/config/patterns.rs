@@ -1,5 +1,9 @@
 use std::fmt;
 
+use super::read::Section;
+
+const CHANNELS_MAX: usize = 100;
+
 /// Names of channels, by one name or with `*` for any characters: `support-*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern(String);
@@ -16,6 +20,11 @@ impl NamePattern {
             .ok_or_else(|| "must be the name of a channel, or a pattern such as \"support-*\"".into())
     }
 
+    /// Whether one of them means a name.
+    pub fn any(patterns: &[Self], name: &str) -> bool {
+        patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
     /// Whether a name is meant.
     pub fn matches(&self, name: &str) -> bool {
         let mut pieces = self.0.split('*');
@@ -29,6 +38,16 @@ impl NamePattern {
         }
         rest.ends_with(last)
     }
+}
+
+/// `channels` of a section: all where nothing is said. `known`: those that there are.
+pub(super) fn channels(section: &Section<'_>, known: &[String]) -> Vec<NamePattern> {
+    let typed = section.texts("channels", 1..=CHANNELS_MAX, NamePattern::parse);
+    let Some(patterns) = typed else { return NamePattern::parse("*").into_iter().collect() };
+    for pattern in patterns.iter().filter(|pattern| !known.iter().any(|name| pattern.matches(name))) {
+        section.warn("channels", Some(format!("\"{pattern}\"")), "no channel has such a name");
+    }
+    patterns
 }
 
 impl fmt::Display for NamePattern {

@@ -2,9 +2,7 @@
 
 use super::read::Section;
 use super::sections::{choice, grants};
-use super::{NamePattern, OnFailure, Processor, Ways, names};
-
-const CHANNELS_MAX: usize = 100;
+use super::{OnFailure, Processor, Ways, names, patterns};
 
 /// In the order of the file, which is the order in which messages pass.
 pub(super) fn processors(root: &Section<'_>) -> Vec<Processor> {
@@ -27,11 +25,6 @@ fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Proce
     });
     let ways =
         section.text("direction", |text| choice(text, &[("in", Ways::In), ("out", Ways::Out), ("both", Ways::Both)]));
-    let patterns = section.texts("channels", 1..=CHANNELS_MAX, NamePattern::parse);
-    let patterns = patterns.unwrap_or_else(|| NamePattern::parse("*").into_iter().collect());
-    for pattern in patterns.iter().filter(|pattern| !channels.iter().any(|name| pattern.matches(name))) {
-        section.warn("channels", Some(format!("\"{pattern}\"")), "no channel has such a name");
-    }
     let processor = Processor {
         name: section.name().to_owned(),
         plugin: plugin?,
@@ -41,7 +34,7 @@ fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Proce
         grants,
         on_failure: on_failure.unwrap_or(OnFailure::Hold),
         ways: ways.unwrap_or(Ways::Both),
-        channels: patterns,
+        channels: patterns::channels(section, channels),
     };
     Some((section.begins_at(), processor))
 }

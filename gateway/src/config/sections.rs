@@ -49,7 +49,7 @@ pub(super) fn config(root: &Section<'_>) -> Config {
         api_keys,
         backends,
         channels: root.named("channels", names::name, |section| channel(section, &rules)),
-        connectors: root.named("connectors", names::name, connectors::connector),
+        connectors: connectors::connectors(root),
         processors: processors::processors(root),
         routes: routes::routes(root),
         delivery,
@@ -83,6 +83,7 @@ fn server(section: &Section<'_>) -> Server {
         public_url: public_url(section, listen),
         drain_timeout: section.duration("drain_timeout", secs(30), secs(1)..=mins(10)),
         request_timeout: section.duration("request_timeout", secs(15), secs(1)..=mins(5)),
+        answer_rate_min: section.size("answer_rate_min", KIB, 0..=MIB) as u64,
         request_bytes_max: section.size("request_bytes_max", 4 * MIB, KIB..=256 * MIB),
         connections_max: section.count("connections_max", 4096, 1..=1_000_000),
         channel_requests_max: section.count("requests_max", 256, 1..=65_536),
@@ -178,6 +179,7 @@ fn media(section: &Section<'_>) -> Media {
         url_lifetime: section.duration("url_lifetime", hours(24), secs(1)..=days(30)),
         disk_reserve: section.size("disk_reserve", 512 * MIB, 0..=TIB) as u64,
         uploads_per_hour: section.size("uploads_per_hour", 2 * GIB, 0..=TIB) as u64,
+        upload_timeout: section.duration("upload_timeout", mins(5), secs(1)..=hours(1)),
     }
 }
 

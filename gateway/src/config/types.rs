@@ -54,6 +54,9 @@ pub struct Server {
     /// `request_timeout`: from the first byte to the end of a request's body, for its headers, and for the next byte of an answer
     /// to be taken. Headers and bodies get an eighth of it while more than half of the places are taken. Default `15s`.
     pub request_timeout: Duration,
+    /// `answer_rate_min`: bytes a second that whoever reads an answer must take, on average over what he is waited for; 0: any.
+    /// Default `1KiB`.
+    pub answer_rate_min: u64,
     /// `request_bytes_max`: body of a request to a channel or the API. Default `4MiB`.
     pub request_bytes_max: usize,
     /// `connections_max`: open at once. Default 4096.
@@ -173,6 +176,8 @@ pub struct Media {
     pub disk_reserve: u64,
     /// `uploads_per_hour`: bytes that visitors of one channel may upload. Default `2GiB`.
     pub uploads_per_hour: u64,
+    /// `upload_timeout`: from the first byte of an upload to its last. Default `5m`.
+    pub upload_timeout: Duration,
 }
 
 /// `[mail]`
@@ -344,6 +349,8 @@ pub struct Connector {
     pub grants: Grants,
     /// `fields`
     pub fields: Fields,
+    /// `channels`: what happens on these alone concerns it. Default: on all.
+    pub channels: Vec<NamePattern>,
     /// `lookup_timeout`: how long after its reception the first event of a conversation waits for what the CRM knows of the
     /// person, at most; 0 asks nobody. Default `2s`.
     pub lookup_timeout: Duration,
@@ -353,6 +360,13 @@ pub struct Connector {
     pub concurrency: usize,
     /// `requests_per_second`: to the CRM, evenly spread. Default 6.
     pub requests_per_second: usize,
+}
+
+impl Connector {
+    /// Whether what happens on a channel concerns it; what happens on none, `""`, only where all channels do.
+    pub fn covers(&self, channel: &str) -> bool {
+        NamePattern::any(&self.channels, channel)
+    }
 }
 
 /// `fields` of a connector: what things are called in the CRM.

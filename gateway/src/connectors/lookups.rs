@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::{Connector, Connectors, Memory};
 use crate::channels::{ChannelState, count};
+use crate::config;
 use crate::customer::Directory;
-use crate::interaction::Time;
+use crate::interaction::{Interaction, Time};
 use crate::plugin::connecting::Person;
 use crate::plugin::exchange::{Failure, FaultKind};
 use crate::store::StoreError;
@@ -49,18 +50,18 @@ impl Lookups {
         Self { asking, directory, memory }
     }
 
-    /// Asks who takes part in a new conversation, unless somebody did; waits for nothing.
-    pub fn begin(&self, conversation: Uuid, contact: Uuid) {
-        for asking in &self.asking {
+    /// Asks those who hear of a conversation for the first time who takes part in it, unless somebody did; waits for nothing.
+    pub fn begin(&self, data: &Interaction, contact: Uuid) {
+        for (asking, conversation) in self.first_hearing(data) {
             drop(self.ask(asking, conversation, contact, Duration::ZERO));
         }
     }
 
     /// The same, and waits for every answer: until `lookup_timeout` after the reception at the latest.
-    pub async fn wait(&self, conversation: Uuid, contact: Uuid, received_at: Time) {
-        let waits = self.asking.iter().map(|asking| {
+    pub async fn wait(&self, data: &Interaction, contact: Uuid) {
+        let waits = self.first_hearing(data).map(|(asking, conversation)| {
             let limit = asking.connector.config.lookup_timeout;
-            let patience = received_at.plus(limit).since(Time::now()).min(limit);
+            let patience = data.received_at.plus(limit).since(Time::now()).min(limit);
             let answer = self.ask(asking, conversation, contact, patience);
             async move {
                 if let Some(mut answer) = answer
@@ -71,6 +72,10 @@ impl Lookups {
             }
         });
         futures_util::future::join_all(waits).await;
+    }
+
+    fn first_hearing(&self, data: &Interaction) -> impl Iterator<Item = (&Arc<Asking>, Uuid)> {
+        self.asking.iter().filter_map(|asking| Some((asking, first_heard(&asking.connector.config, data)?)))
     }
 
     /// Begins to ask, or joins who began; `None` where it is of no use now.
@@ -158,6 +163,15 @@ impl Asking {
             _ => self.be_quiet(QUIET),
         }
     }
+}
+
+/// The conversation, if a connector hears of it now. One that began on a channel that does not concern it is new to it with
+/// whatever comes first on one that does; whoever asks twice is told that somebody did.
+fn first_heard(connector: &config::Connector, data: &Interaction) -> Option<Uuid> {
+    let conversation = data.conversation.as_ref()?;
+    let channel = data.channel.as_ref().map_or("", |channel| channel.name.as_str());
+    let began_here = conversation.channels.first().is_none_or(|first| connector.covers(first));
+    (connector.covers(channel) && (conversation.new || !began_here)).then_some(conversation.id)
 }
 
 /// A contact as connectors get it.

@@ -13,6 +13,8 @@ use crate::store::{Batch, Entry, Key, Store, StoreError, Write};
 
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
+/// Contacts of ours that are one there, as far as changes reach them.
+const SAME_MAX: usize = 100;
 
 /// Where contacts of CRMs lead to ours: the first segment of such keys, whose value is the contact's id.
 pub const CONTACTS_THERE: &str = "connected-there";
@@ -70,6 +72,14 @@ impl Memory {
     /// If the store cannot be read.
     pub async fn contact(&self, connector: &str, contact: Uuid) -> Result<Option<Note>, StoreError> {
         Ok(self.kept(connector, contact).await?.0.note)
+    }
+
+    /// What a connector noted of a conversation.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn conversation(&self, connector: &str, conversation: Uuid) -> Result<Option<Note>, StoreError> {
+        self.note(connector, Some(conversation)).await
     }
 
     /// What a CRM says of a contact.
@@ -148,16 +158,21 @@ impl Memory {
         }
         let mut news = 0;
         for (id, changes) in of_contact {
-            news += usize::from(self.apply_to(connector, id, &changes).await?);
+            news += self.apply_to(connector, id, &changes).await?;
         }
         Ok(news)
     }
 
-    async fn apply_to(&self, connector: &str, id: &str, changes: &[&News]) -> Result<bool, StoreError> {
-        let Some(entry) = self.store.get(&there(connector, id)).await? else { return Ok(false) };
+    /// Several of ours may be one there: somebody of whom we do not know that both addresses are theirs.
+    async fn apply_to(&self, connector: &str, id: &str, changes: &[&News]) -> Result<usize, StoreError> {
         let corrupt = |_| StoreError::Corrupt("a note points to no contact".into());
-        let contact = Uuid::from_slice(&entry.value).map_err(corrupt)?;
-        self.change(connector, contact, &[], |kept| changes.iter().for_each(|news| take_over(kept, news))).await
+        let mut news = 0;
+        for (_, entry) in self.store.scan(&Key::prefix(&[CONTACTS_THERE, connector, id]), None, SAME_MAX).await? {
+            let contact = Uuid::from_slice(&entry.value).map_err(corrupt)?;
+            let take_over = |kept: &mut Kept| changes.iter().for_each(|news| take_over(kept, news));
+            news += usize::from(self.change(connector, contact, &[], take_over).await?);
+        }
+        Ok(news)
     }
 
     /// Changes what is kept of a contact, and where its id there leads, together with `writes`. Tells whether it was news: else
@@ -236,8 +251,8 @@ fn pointers(connector: &str, contact: Uuid, before: &Kept, after: &Kept) -> Vec<
     if before == after {
         return Vec::new();
     }
-    let gone = before.map(|id| Write::delete(there(connector, &id)));
-    let come = after.map(|id| Write::put(there(connector, &id), contact.as_bytes().to_vec()));
+    let gone = before.map(|id| Write::delete(there(connector, &id, contact)));
+    let come = after.map(|id| Write::put(there(connector, &id, contact), contact.as_bytes().to_vec()));
     gone.into_iter().chain(come).collect()
 }
 
@@ -251,8 +266,8 @@ fn key(connector: &str, id: Uuid) -> Key {
     Key::of(&["connected", &id.to_string(), connector])
 }
 
-fn there(connector: &str, id: &str) -> Key {
-    Key::of(&[CONTACTS_THERE, connector, id])
+fn there(connector: &str, id: &str, contact: Uuid) -> Key {
+    Key::of(&[CONTACTS_THERE, connector, id, &contact.to_string()])
 }
 
 fn read<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
@@ -299,6 +314,27 @@ mod tests {
         assert_eq!(memory.apply("crm", &change("17", News::Removed)).await.unwrap(), 0, "the old id leads nowhere");
         memory.apply("crm", &change("99", News::Removed)).await.unwrap();
         assert_eq!(memory.contact("crm", contact).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_change_of_one_there_reaches_all_who_are_that_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (memory, by_sms, by_mail) = (memory(directory.path()), Uuid::now_v7(), Uuid::now_v7());
+        for contact in [by_sms, by_mail] {
+            let found = Found { contact: note("17"), attributes: Some(object(json!({"owner": "Ann"}))) };
+            memory.learn("crm", contact, &found).await.unwrap();
+        }
+        let change = |id: &str, what| vec![Change { contact: id.into(), what }];
+        memory.learn("crm", Uuid::now_v7(), &Found { contact: note("171"), attributes: None }).await.unwrap();
+        let news = memory.apply("crm", &change("17", News::Attributes(object(json!({"owner": "Bob"}))))).await;
+        assert_eq!(news.unwrap(), 2);
+        for contact in [by_sms, by_mail] {
+            assert_eq!(memory.attributes("crm", contact).await.unwrap(), object(json!({"owner": "Bob"})));
+        }
+        // One of them is somebody else now.
+        memory.learn("crm", by_mail, &Found { contact: note("18"), attributes: None }).await.unwrap();
+        assert_eq!(memory.apply("crm", &change("17", News::Removed)).await.unwrap(), 1);
+        assert_eq!(memory.contact("crm", by_mail).await.unwrap(), note("18"));
     }
 
     #[tokio::test]

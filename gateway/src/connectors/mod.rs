@@ -114,6 +114,12 @@ impl Connectors {
         self.connectors.keys().map(String::as_str)
     }
 
+    /// Names of those that a channel concerns, in order.
+    pub fn covering(&self, channel: &str) -> impl Iterator<Item = &str> + Send {
+        let covering = self.connectors.iter().filter(move |(_, connector)| connector.config.covers(channel));
+        covering.map(|(name, _)| name.as_str())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.connectors.is_empty()

@@ -8,7 +8,7 @@ use crate::customer::Directory;
 use crate::interaction::Event;
 use crate::store::{Record, StoreError};
 
-/// A target that hears, with every event, what connectors know of the contact. The first event of a conversation waits for
+/// A target that hears, with every event, what the connectors of its channel know of the contact. The first event of a conversation waits for
 /// them, no longer than each connector's `lookup_timeout`.
 pub struct Attributed {
     pub target: Arc<dyn Target>,
@@ -43,10 +43,9 @@ impl Attributed {
         let Some(member) = record.contact else { return Ok(None) };
         let Some(known) = self.directory.person(member).await? else { return Ok(None) };
         let mut event = event(record)?;
-        if let Some(conversation) = event.data.conversation.as_ref().filter(|conversation| conversation.new) {
-            self.lookups.wait(conversation.id, known.contact.id, event.data.received_at).await;
-        }
-        let attributes = self.memory.all_attributes(self.connectors.names(), &known.contact.members).await?;
+        self.lookups.wait(&event.data, known.contact.id).await;
+        let connectors = self.connectors.covering(&record.channel);
+        let attributes = self.memory.all_attributes(connectors, &known.contact.members).await?;
         let Some(told) = event.data.contact.as_mut().filter(|_| !attributes.is_empty()) else { return Ok(None) };
         told.attributes = attributes;
         let body = serde_json::to_vec(&event).map_err(|error| corrupt(record, &error))?;

@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,20 +186,8 @@ impl ChannelSender {
         self.note(id, StatusChange::failed(reason).into()).await
     }
 
-    /// What the provider did cannot be undone: the store is asked again and again to take it.
     async fn note(&self, id: Uuid, report: Report) -> Result<bool, StoreError> {
-        let deadline = tokio::time::Instant::now() + RECORD_PATIENCE;
-        let mut pause = Duration::from_millis(50);
-        loop {
-            match self.accept.sent(&self.channel.name, id, &report).await {
-                Err(error) if tokio::time::Instant::now() + pause < deadline => {
-                    tracing::warn!(%error, message = %id, "a message's status cannot be stored; trying again");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-                noted => return noted,
-            }
-        }
+        recorded("a message's status", || self.accept.sent(&self.channel.name, id, &report)).await
     }
 
     async fn show_state(&self, bound: &Bound, state: ChannelState, why: Option<String>) {
@@ -208,6 +197,25 @@ impl ChannelSender {
         tracing::warn!(channel = self.channel.name, state = state.as_str(), why, "the channel's state changed");
         if let Err(error) = self.accept.channel_state(&bound.reference, state.as_str(), why.as_deref()).await {
             tracing::warn!(%error, channel = self.channel.name, "the change of state is not in the log");
+        }
+    }
+}
+
+/// What the provider did cannot be undone: the store is asked again and again to take it.
+pub(super) async fn recorded<T, F>(what: &str, mut call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let deadline = tokio::time::Instant::now() + RECORD_PATIENCE;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match call().await {
+            Err(error) if tokio::time::Instant::now() + pause < deadline => {
+                tracing::warn!(%error, "{what} cannot be stored; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            stored => return stored,
         }
     }
 }

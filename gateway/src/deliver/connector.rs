@@ -13,8 +13,9 @@ use super::target::{Attempt, Outcome, Scope, Target};
 use crate::channels::{ChannelState, count, count_by};
 use crate::connectors::{Bound, Connector, Lookups, Memory, Subject, person};
 use crate::customer::Directory;
+use crate::interaction::Kind;
 use crate::media::Media;
-use crate::plugin::connecting::{Item, Taken};
+use crate::plugin::connecting::{Item, Notes, Taken};
 use crate::plugin::exchange::{Failure, Fault, FaultKind};
 use crate::store::{Record, StoreError};
 
@@ -26,6 +27,7 @@ const REST: Duration = Duration::from_secs(10);
 /// delivery at a time.
 pub struct ConnectorSender {
     connector: Arc<Connector>,
+    memory: Arc<Memory>,
     media: Arc<Media>,
     jobs: mpsc::Sender<Job>,
 }
@@ -60,9 +62,9 @@ impl Target for ConnectorSender {
         let (done, outcome) = oneshot::channel();
         let later = |why: String| Outcome::Retry { after: None, why, scope: Scope::Lane };
         let gone = || later("the delivery was cut off".into());
-        match self.lacks_files(record, attempt).await {
-            Ok(false) => {}
-            Ok(true) => return later("a file of the message is still being fetched".into()),
+        match self.obstacle(record, attempt).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return outcome,
             Err(error) => return later(error.to_string()),
         }
         if self.jobs.send(Job { record: record.clone(), attempt, done }).await.is_err() {
@@ -71,13 +73,31 @@ impl Target for ConnectorSender {
         outcome.await.unwrap_or_else(|_| gone())
     }
 
-    /// Until its plugin is there, everything: it waits.
+    /// Until its plugin is there, every kind: it waits. What is said on other channels is not for it; what changes something
+    /// said before may be about what it has.
     fn wants(&self, record: &Record) -> bool {
-        self.connector.bound().is_none_or(|bound| bound.kinds.contains(&record.kind))
+        let concerns = self.connector.config.covers(&record.channel) || !record.kind.is_message();
+        concerns && self.connector.bound().is_none_or(|bound| bound.kinds.contains(&record.kind))
     }
 }
 
 impl ConnectorSender {
+    /// What ends the delivery before it takes a place in a call.
+    async fn obstacle(&self, record: &Record, attempt: Attempt) -> Result<Option<Outcome>, StoreError> {
+        if record.kind == Kind::ConversationOpened && !self.goes_on(record).await? {
+            return Ok(Some(Outcome::Done));
+        }
+        let why = "a file of the message is still being fetched".to_owned();
+        let late = self.lacks_files(record, attempt).await?;
+        Ok(late.then_some(Outcome::Retry { after: None, why, scope: Scope::Lane }))
+    }
+
+    /// A conversation of which the CRM has something; a new one it hears of by its first message.
+    async fn goes_on(&self, record: &Record) -> Result<bool, StoreError> {
+        let Some(conversation) = record.conversation else { return Ok(false) };
+        Ok(self.memory.conversation(&self.connector.name, conversation).await?.is_some())
+    }
+
     /// Here it delays its own conversation alone.
     async fn lacks_files(&self, record: &Record, attempt: Attempt) -> Result<bool, StoreError> {
         let wants_files = self.connector.bound().is_some_and(|bound| bound.plugin.reads_files());
@@ -89,8 +109,8 @@ impl Handover {
     /// The subscriber's side, and what does the work as long as that is there.
     pub fn start(self) -> (ConnectorSender, impl Future<Output = ()> + Send + 'static) {
         let (jobs, waiting) = mpsc::channel(self.connector.config.batch);
-        let (connector, media) = (self.connector.clone(), self.media.clone());
-        (ConnectorSender { connector, media, jobs }, Arc::new(self).gather(waiting))
+        let (connector, memory, media) = (self.connector.clone(), self.memory.clone(), self.media.clone());
+        (ConnectorSender { connector, memory, media, jobs }, Arc::new(self).gather(waiting))
     }
 
     /// Takes what waits whenever a call may begin: alone in quiet times, many together at a rush.
@@ -162,16 +182,15 @@ impl Handover {
             None => None,
         };
         let contact = person.as_ref().map(|person| person.id);
-        let opened = event.data.conversation.as_ref().is_some_and(|conversation| conversation.new);
         // At a rush, questions would take the turns of what is to be written.
-        let opened = opened && !is_rush;
-        if let (Some(conversation), Some(contact)) = (record.conversation.filter(|_| opened), contact) {
-            self.lookups.begin(conversation, contact);
+        if let Some(contact) = contact.filter(|_| !is_rush) {
+            self.lookups.begin(&event.data, contact);
         }
         let about = event.data.message_id;
         let subject = Subject { contact, conversation: record.conversation, interaction: record.id, about };
         let known = self.memory.recall(&self.connector.name, &subject).await?;
-        if known.activity.is_some() && !attempt.replayed {
+        let was_taken = known.activity.is_some() && !attempt.replayed;
+        if was_taken || self.is_of_others(record, &known) {
             return Ok(None);
         }
         let body = self.media.render(record);
@@ -188,6 +207,16 @@ impl Handover {
             uncertain: attempt.uncertain,
         };
         Ok(Some((subject, item, attachments)))
+    }
+
+    /// It changes something on a channel that does not concern the connector, and that the CRM does not have: a message that
+    /// it has may go on by another channel, and its conversation may end there.
+    fn is_of_others(&self, record: &Record, known: &Notes) -> bool {
+        let about = match record.kind {
+            Kind::ConversationOpened | Kind::ConversationClosed => &known.conversation,
+            _ => &known.about,
+        };
+        about.is_none() && !self.connector.config.covers(&record.channel)
     }
 
     /// One call. If the plugin breaks on many, each goes alone: the one that broke it harms itself only.

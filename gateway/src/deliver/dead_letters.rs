@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,11 +9,13 @@ use uuid::Uuid;
 use super::handle::{ControlError, Deliveries};
 use super::settle::Buried;
 use crate::interaction::Time;
-use crate::store::{Key, Store, StoreError, Write};
+use crate::store::{Entry, Key, Store, StoreError, Write};
 
 const PREFIX: &str = "dead";
 /// Entries read at once, at most.
 pub const PAGE_MAX: usize = 1000;
+/// Bytes after which a page ends.
+const PORTION: usize = 4 << 20;
 
 /// Work given up: kept, visible, can be retried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,21 +82,64 @@ impl DeadLetters {
         Self { store }
     }
 
-    /// A page, ordered by subscriber and time, oldest first: of one subscriber or of all, after a letter (exclusive); at most
-    /// [`PAGE_MAX`]. As with [`Store::scan`], only an empty answer is the end.
+    /// A page, ordered by id, which is by time, oldest first: of one subscriber or of all, after an id (exclusive), whether that
+    /// letter is still there or not; at most [`PAGE_MAX`]. As with [`Store::scan`], only an empty answer is the end.
     ///
     /// # Errors
     /// As [`Store::scan`]; [`StoreError::Corrupt`] if an entry is no dead letter.
     pub async fn list(
         &self,
         subscriber: Option<&str>,
-        after: Option<&DeadLetter>,
+        after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let prefix = subscriber.map_or(Key::prefix(&[PREFIX]), |name| Key::prefix(&[PREFIX, name]));
-        let after = after.map(|letter| key(&letter.subscriber, letter.id));
-        let entries = self.store.scan(&prefix, after.as_ref(), limit.min(PAGE_MAX)).await?;
+        let limit = limit.min(PAGE_MAX);
+        let Some(name) = subscriber else { return self.merged(after, limit).await };
+        let entries = self.next(&Key::of(&[PREFIX, name]).0, after, limit).await?;
         entries.iter().map(|(key, entry)| read(key, &entry.value)).collect()
+    }
+
+    /// Of all subscribers together; of what waits to be merged the ids alone are held.
+    async fn merged(&self, mut after: Option<Uuid>, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let (mut heads, mut letters, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
+        for folder in self.folders().await? {
+            heads.extend(self.head(folder, after).await?);
+        }
+        while letters.len() < limit
+            && bytes < PORTION
+            && let Some((id, folder)) = heads.pop_first()
+        {
+            after = Some(id);
+            let key = Key(format!("{folder}/{id}"));
+            if let Some(entry) = self.store.get(&key).await? {
+                bytes += entry.value.len();
+                letters.push(read(&key, &entry.value)?);
+            }
+            heads.extend(self.head(folder, after).await?);
+        }
+        Ok(letters)
+    }
+
+    async fn head(&self, folder: String, after: Option<Uuid>) -> Result<Option<(Uuid, String)>, StoreError> {
+        let first = self.next(&folder, after, 1).await?;
+        Ok(first.first().and_then(|(key, _)| Some((key.0.rsplit('/').next()?.parse().ok()?, folder))))
+    }
+
+    async fn next(&self, folder: &str, after: Option<Uuid>, limit: usize) -> Result<Vec<(Key, Entry)>, StoreError> {
+        let after = after.map(|id| Key(format!("{folder}/{id}")));
+        self.store.scan(&format!("{folder}/"), after.as_ref(), limit).await
+    }
+
+    /// Where each subscriber's lie.
+    async fn folders(&self) -> Result<Vec<String>, StoreError> {
+        let (mut folders, mut after) = (Vec::new(), None);
+        while let Some((first, _)) = self.store.scan(&Key::prefix(&[PREFIX]), after.as_ref(), 1).await?.pop() {
+            let folder = first.0.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+            // Behind everything of this subscriber: '0' follows '/'.
+            after = Some(Key(format!("{folder}0")));
+            folders.push(folder);
+        }
+        Ok(folders)
     }
 
     /// One, by its id alone: each subscriber that has letters is asked for it.
@@ -101,16 +147,11 @@ impl DeadLetters {
     /// # Errors
     /// As [`Store::scan`].
     pub async fn get(&self, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-        let prefix = Key::prefix(&[PREFIX]);
-        let mut after = None;
-        while let Some((first, _)) = self.store.scan(&prefix, after.as_ref(), 1).await?.pop() {
-            let folder = first.0.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for folder in self.folders().await? {
             let key = Key(format!("{folder}/{id}"));
             if let Some(entry) = self.store.get(&key).await? {
                 return read(&key, &entry.value).map(Some);
             }
-            // Behind everything of this subscriber: '0' follows '/'.
-            after = Some(Key(format!("{folder}0")));
         }
         Ok(None)
     }
@@ -133,16 +174,16 @@ impl DeadLetters {
     pub async fn sweep(&self) -> Result<u64, StoreError> {
         let (mut removed, mut after) = (0, None);
         loop {
-            let letters = self.list(None, after.as_ref(), PAGE_MAX).await?;
-            let Some(last) = letters.last() else { return Ok(removed) };
+            let entries = self.store.scan(&Key::prefix(&[PREFIX]), after.as_ref(), PAGE_MAX).await?;
+            let Some((last, _)) = entries.last() else { return Ok(removed) };
+            after = Some(last.clone());
             let mut writes = Vec::new();
-            for letter in &letters {
-                if self.is_orphan(letter).await? {
-                    writes.push(Write::delete(letter.key()));
+            for (key, entry) in &entries {
+                if self.is_orphan(&read(key, &entry.value)?).await? {
+                    writes.push(Write::delete(key.clone()));
                 }
             }
             removed += writes.len() as u64;
-            after = Some(last.clone());
             if !writes.is_empty() {
                 self.store.commit(crate::store::Batch { writes, ..Default::default() }).await?;
             }

@@ -1,13 +1,15 @@
+use std::time::Duration;
+
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::channel::ChannelSender;
+use super::channel::{ChannelSender, recorded};
 use super::target::Attempt;
 use crate::channels::Bound;
 use crate::interaction::{Identity, Reason, ReasonCode, Status, Time};
 use crate::mail::{Post, Posted, ascii_where_possible};
 use crate::plugin::exchange::{Failure, Fault, FaultKind, Letter, Outbound, Receipt};
-use crate::store::{Batch, Key, Record, StoreError, Write};
+use crate::store::{Batch, Key, Record, Store, StoreError, Write};
 
 /// Who got a letter in an earlier attempt, where others may get it later.
 type Taken = Vec<String>;
@@ -61,7 +63,7 @@ impl ChannelSender {
         taken.extend(new);
         if let Some(fault) = obstacle(&letter, &posted, is_last) {
             if is_new {
-                self.remember(key, &taken).await?;
+                remember(&*self.store, key, &taken, self.retention).await?;
             }
             return Ok(Err(Failure::Fault(fault)));
         }
@@ -78,12 +80,13 @@ impl ChannelSender {
         let Some(entry) = self.store.get(key).await? else { return Ok(Taken::new()) };
         serde_json::from_slice(&entry.value).map_err(|error| StoreError::Corrupt(format!("letter: {error}")))
     }
+}
 
-    async fn remember(&self, key: &Key, taken: &Taken) -> Result<(), StoreError> {
-        let write = Write::put(key.clone(), Value::from(taken.clone()).to_string());
-        let writes = vec![write.expiring(Time::now().plus(self.retention))];
-        self.store.commit(Batch { writes, ..Batch::default() }).await.map(drop)
-    }
+/// The letter is out: a store that fails now would have it sent to the same people again.
+async fn remember(store: &dyn Store, key: &Key, taken: &Taken, retention: Duration) -> Result<(), StoreError> {
+    let write = Write::put(key.clone(), Value::from(taken.clone()).to_string());
+    let batch = Batch { writes: vec![write.expiring(Time::now().plus(retention))], ..Batch::default() };
+    recorded("who has got a letter", || store.commit(batch.clone())).await.map(drop)
 }
 
 /// What keeps the message from being sent: somebody may still get it, or the person it is for does not. That a copy is refused
@@ -108,4 +111,47 @@ fn reason(fault: Fault) -> Reason {
 fn nobody() -> Fault {
     let message = "the letter has no recipient".to_owned();
     Fault { kind: FaultKind::Internal, message, reason: None, code: None, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Committed, Layer};
+
+    /// Takes nothing so many times.
+    struct Failing {
+        inner: Arc<dyn Store>,
+        left: AtomicU32,
+    }
+
+    #[async_trait]
+    impl Layer for Failing {
+        fn inner(&self) -> &dyn Store {
+            &*self.inner
+        }
+
+        async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+            match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                Ok(_) => Err(StoreError::Unavailable("scripted".into())),
+                Err(_) => self.inner.commit(batch).await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_got_a_letter_is_remembered_by_a_store_that_failed_at_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let store = Failing { inner: inner.clone(), left: AtomicU32::new(2) };
+        let (key, taken) = (letter_key(Uuid::now_v7()), vec!["ann@example.com".to_owned()]);
+        remember(&store, &key, &taken, Duration::from_secs(60)).await.unwrap();
+        let kept = inner.get(&key).await.unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<Taken>(&kept.value).unwrap(), taken);
+    }
 }

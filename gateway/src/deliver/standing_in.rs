@@ -3,6 +3,7 @@
 //! Nothing is taken from the backend that is away: its work stays open, and it gets everything when it is back. Each record is
 //! handed over once, together with the note that it was.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::accept::Accept;
 use crate::customer::Standing;
 use crate::interaction::Time;
 use crate::routes::{self, StandIn};
-use crate::store::{Batch, Key, Lease, Position, Record, Store, StoreError, Stream, Write};
+use crate::store::{Batch, Cursor, Key, Lease, Position, Record, Store, StoreError, Stream, Write};
 
 /// Records read, and handed over, at once.
 const PAGE: usize = 200;
@@ -49,10 +50,12 @@ struct Seen {
 
 /// An absence: how far its records were handed over.
 struct Absence {
-    next: Vec<Arc<Record>>,
+    /// Lanes apart from the cursor, and where each is still open; the one that opened first comes last.
+    lanes: Vec<(Uuid, Position)>,
+    /// Of those lanes everything up to here, and of the rest what lies beyond.
+    cursor: Cursor,
     read: Position,
-    /// Beyond the beginning of the absence these were taken already.
-    done: Vec<Position>,
+    next: Vec<Arc<Record>>,
 }
 
 impl Watch {
@@ -103,43 +106,22 @@ impl Watch {
         self.deliveries.get(&format!("backend:{backend}"))
     }
 
-    /// What is open at its beginning: lanes apart from the cursor, oldest first, then what lies beyond the cursor.
+    /// What is open at its beginning: lanes apart from the cursor, and what lies beyond the cursor.
     async fn begin(&self, away: &Handle) -> Result<Absence, StoreError> {
         let progress = self.store.progress(&self.lease, away.name()).await?;
-        let mut lanes: Vec<_> = progress.lanes.into_iter().filter(|lane| !lane.single).collect();
-        lanes.sort_by_key(|lane| lane.from);
-        let mut next = Vec::new();
-        for lane in lanes {
-            next.extend(self.lane(lane.lane, lane.from, &progress.cursor).await?);
-        }
-        next.sort_by_key(|record| record.position);
-        Ok(Absence { next, read: progress.cursor.floor, done: progress.cursor.done })
-    }
-
-    /// The records of a lane that the cursor has behind it.
-    async fn lane(
-        &self,
-        lane: Uuid,
-        mut from: Position,
-        cursor: &crate::store::Cursor,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        let mut open = Vec::new();
-        loop {
-            let page = self.store.read_lane(self.lease.partition, &Stream::All, lane, from, PAGE).await?;
-            let full = page.len() == PAGE;
-            from = page.last().map_or(from, |record| Position(record.position.0 + 1));
-            let passed = |position| position <= cursor.floor || cursor.done.binary_search(&position).is_ok();
-            open.extend(page.into_iter().filter(|record| passed(record.position) && self.concerns(record)));
-            if !full {
-                return Ok(open);
-            }
-        }
+        let lanes = progress.lanes.into_iter().filter(|lane| !lane.single);
+        let mut lanes: Vec<_> = lanes.map(|lane| (lane.lane, lane.from)).collect();
+        lanes.sort_by_key(|(_, from)| Reverse(*from));
+        Ok(Absence { lanes, read: progress.cursor.floor, cursor: progress.cursor, next: Vec::new() })
     }
 
     async fn hand_over(&self, absence: &mut Absence, stand_in: &Handle) -> Result<(), ControlError> {
         loop {
-            if absence.next.is_empty() && !self.read_on(absence).await? {
-                return Ok(());
+            if absence.next.is_empty() {
+                if !self.read_on(absence).await? {
+                    return Ok(());
+                }
+                continue;
             }
             let page: Vec<_> = absence.next.iter().take(PAGE).cloned().collect();
             let mut fresh = Vec::with_capacity(page.len());
@@ -163,15 +145,31 @@ impl Watch {
         }
     }
 
-    /// Tells whether there was anything to read.
+    /// The next portion. Tells whether there was anything to read.
     async fn read_on(&self, absence: &mut Absence) -> Result<bool, StoreError> {
+        match absence.lanes.last().copied() {
+            Some((lane, from)) => self.read_lane(absence, lane, from).await.map(|()| true),
+            None => self.read_beyond(absence).await,
+        }
+    }
+
+    /// Of a lane, what the cursor has behind it.
+    async fn read_lane(&self, absence: &mut Absence, lane: Uuid, from: Position) -> Result<(), StoreError> {
+        let page = self.store.read_lane(self.lease.partition, &Stream::All, lane, from, PAGE).await?;
+        absence.lanes.pop();
+        let last = page.last().filter(|last| page.len() == PAGE && last.position < absence.reach());
+        absence.lanes.extend(last.map(|last| (lane, Position(last.position.0 + 1))));
+        let is_open = |record: &Arc<Record>| absence.has_passed(record.position) && self.concerns(record);
+        absence.next = page.into_iter().filter(is_open).collect();
+        Ok(())
+    }
+
+    async fn read_beyond(&self, absence: &mut Absence) -> Result<bool, StoreError> {
         let (records, read) = self.store.read(self.lease.partition, &Stream::All, absence.read, PAGE).await?;
         let moved = read > absence.read;
         absence.read = read;
-        let is_open =
-            |record: &Arc<Record>| absence.done.binary_search(&record.position).is_err() && self.concerns(record);
-        let open: Vec<_> = records.into_iter().filter(is_open).collect();
-        absence.next = open;
+        let is_open = |record: &Arc<Record>| !absence.has_passed(record.position) && self.concerns(record);
+        absence.next = records.into_iter().filter(is_open).collect();
         Ok(moved)
     }
 
@@ -255,6 +253,18 @@ impl Watch {
     fn key(&self, record: Uuid) -> Key {
         let StandIn { backend, stands_in, .. } = &self.stand_in;
         Key::of(&["handed-over", backend, stands_in, &record.to_string()])
+    }
+}
+
+impl Absence {
+    /// Whether the backend's cursor had a position behind it when the absence began.
+    fn has_passed(&self, position: Position) -> bool {
+        position <= self.cursor.floor || self.cursor.done.binary_search(&position).is_ok()
+    }
+
+    /// Beyond it, it had nothing behind it.
+    fn reach(&self) -> Position {
+        self.cursor.done.last().copied().unwrap_or_default().max(self.cursor.floor)
     }
 }
 

@@ -18,7 +18,6 @@ use crate::media::{Entry, Media, MediaError, State as FileState, Stored, WriteEr
 /// How long a reader of a file that is on its way is kept waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
 const READ_CHUNK: usize = 64 << 10;
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Shown in a browser; everything else is offered for download, since a page of a stranger must not run on our address.
 const SHOWN: [&str; 10] = [
@@ -62,7 +61,7 @@ pub async fn serve_file(media: &Media, id: Uuid) -> Result<Response, Problem> {
             Err(Problem::new(StatusCode::GONE, "media-failed", format!("the file could not be fetched: {why}")))
         }
         FileState::Stored(stored) => {
-            let file = tokio::fs::File::open(media.path(stored)).await.map_err(|_| missing())?;
+            let file = tokio::fs::File::open(media.path(id, stored)).await.map_err(|_| missing())?;
             Ok((headers(&entry, stored), Body::from_stream(read(file))).into_response())
         }
     }
@@ -144,7 +143,7 @@ impl Edge {
         }
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let received = self.media.receive(id, content_type, body.into_data_stream().boxed());
-        match tokio::time::timeout(UPLOAD_TIMEOUT, received).await {
+        match tokio::time::timeout(self.media.upload_timeout(), received).await {
             Ok(received) => received.map(drop).map_err(Problem::from),
             Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the upload took too long")),
         }

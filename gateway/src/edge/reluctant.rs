@@ -7,33 +7,71 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A connection that ends when the other side takes nothing of what is written for so long: else whoever asks and does not read
-/// would keep a place for ever.
+/// What the other side may be waited for, in multiples of the patience, if it took much at once before.
+const CREDIT: u32 = 4;
+
+/// A connection that ends when the other side takes nothing of what is written for so long, or takes it too slowly all in all:
+/// else whoever asks and reads a few bytes now and then would keep a place for ever.
+///
+/// Only waiting counts: each byte that is taken pays for a part of it, and a connection on which nothing is to be written
+/// costs nothing.
 pub(super) struct Reluctant<S> {
     stream: S,
-    patience: Duration,
+    rules: Reading,
+    /// How long may be waited until more is taken.
+    credit: Duration,
     /// Until when the other side must take something; runs while it does not.
     deadline: Pin<Box<Sleep>>,
-    is_waiting: bool,
+    waits_since: Option<Instant>,
+}
+
+/// How answers must be taken.
+#[derive(Clone, Copy)]
+pub(super) struct Reading {
+    /// Until something is taken.
+    pub(super) patience: Duration,
+    /// Bytes a second, on average; 0: any.
+    pub(super) rate_min: u64,
+}
+
+impl Reading {
+    fn credit_max(&self) -> Duration {
+        self.patience.saturating_mul(CREDIT)
+    }
+
+    fn worth(&self, bytes: usize) -> Duration {
+        match self.rate_min {
+            0 => self.credit_max(),
+            rate => Duration::from_secs_f64(bytes as f64 / rate as f64),
+        }
+    }
 }
 
 impl<S> Reluctant<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, deadline: Box::pin(tokio::time::sleep(patience)), is_waiting: false }
+    pub(super) fn new(stream: S, rules: Reading) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(rules.patience));
+        Self { stream, rules, credit: rules.patience, deadline, waits_since: None }
     }
 
     /// What the stream said, unless it has said for too long that it must wait.
-    fn within_patience<T>(&mut self, cx: &mut Context<'_>, said: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if said.is_ready() {
-            self.is_waiting = false;
-            return said;
+    fn within_patience(&mut self, cx: &mut Context<'_>, said: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(taken) = said {
+            self.account(*taken.as_ref().unwrap_or(&0));
+            return Poll::Ready(taken);
         }
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.deadline.as_mut().reset(Instant::now() + self.patience);
+        if self.waits_since.is_none() {
+            let now = Instant::now();
+            self.waits_since = Some(now);
+            self.deadline.as_mut().reset(now + self.rules.patience.min(self.credit));
         }
         ready!(self.deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other side does not read")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other side does not read, or too slowly")))
+    }
+
+    fn account(&mut self, bytes: usize) {
+        let waited = self.waits_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let left = self.credit.saturating_sub(waited).saturating_add(self.rules.worth(bytes));
+        self.credit = left.min(self.rules.credit_max());
     }
 }
 
@@ -77,23 +115,59 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const RULES: Reading = Reading { patience: Duration::from_secs(30), rate_min: 10 };
+
+    /// How long somebody is served who takes so much, at most, again and again after a pause.
+    async fn served(rules: Reading, bytes: usize, pause: Duration) -> Option<Duration> {
+        let (ours, mut theirs) = duplex(16);
+        let mut stream = Reluctant::new(ours, rules);
+        let reader = tokio::spawn(async move {
+            let mut piece = vec![0; bytes];
+            loop {
+                tokio::time::sleep(pause).await;
+                // Who takes nothing stays there.
+                if bytes > 0 && theirs.read_exact(&mut piece).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let began = Instant::now();
+        let written = stream.write_all(&vec![1; 40 * 1024]).await;
+        reader.abort();
+        written.err().map(|error| {
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            began.elapsed()
+        })
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_slowly_is_waited_for_and_who_does_not_read_is_not() {
-        let (ours, mut theirs) = duplex(16);
-        let mut stream = Reluctant::new(ours, PATIENCE);
-        let reader = tokio::spawn(async move {
-            for _ in 0..8 {
-                tokio::time::sleep(PATIENCE * 9 / 10).await;
-                theirs.read_exact(&mut [0; 16]).await.unwrap();
-            }
-            theirs
-        });
-        stream.write_all(&[1; 9 * 16]).await.unwrap();
-        let _unread = reader.await.unwrap();
+        assert_eq!(served(RULES, 320, Duration::from_secs(29)).await, None, "eleven bytes a second");
+        let ended = served(RULES, 0, Duration::from_secs(1)).await.unwrap();
+        assert!(ended >= RULES.patience && ended < RULES.patience * 2, "{ended:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_few_bytes_now_and_then_does_not_stay() {
+        let ended = served(RULES, 16, Duration::from_secs(5)).await.unwrap();
+        assert!(ended >= RULES.patience && ended < RULES.credit_max() * 2, "{ended:?}");
+        let any = Reading { rate_min: 0, ..RULES };
+        assert_eq!(served(any, 16, Duration::from_secs(5)).await, None);
+    }
+
+    /// What was not waited for is not paid for, and what was taken fast does not pay for ever.
+    #[tokio::test(start_paused = true)]
+    async fn idle_time_is_free_and_speed_is_no_savings_book() {
+        let (ours, mut theirs) = duplex(1 << 20);
+        let mut stream = Reluctant::new(ours, RULES);
+        for _ in 0..100 {
+            stream.write_all(&[1; 1 << 16]).await.unwrap();
+            theirs.read_exact(&mut [0; 1 << 16]).await.unwrap();
+            tokio::time::sleep(RULES.patience * 10).await;
+        }
+        assert_eq!(stream.credit, RULES.credit_max());
         let began = Instant::now();
-        let error = stream.write_all(&[1; 32]).await.unwrap_err();
-        assert_eq!((error.kind(), began.elapsed() >= PATIENCE), (io::ErrorKind::TimedOut, true));
+        stream.write_all(&[1; 2 << 20]).await.unwrap_err();
+        assert!(began.elapsed() < RULES.patience * 2);
     }
 }

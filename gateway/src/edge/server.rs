@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 
 use super::descriptors::connections_possible;
 use super::patience::patience;
-use super::reluctant::Reluctant;
+use super::reluctant::{Reading, Reluctant};
 use super::{Edge, Problem, requests};
 use crate::config;
 
@@ -52,8 +52,8 @@ pub struct Listening {
 struct Waiting {
     /// Until a request's headers are there.
     headers: Duration,
-    /// Until something of an answer is taken: whoever has a socket on a slow line is no worse off where there are many.
-    reader: Duration,
+    /// For whoever takes an answer: with a socket on a slow line nobody is worse off where there are many.
+    reader: Reading,
 }
 
 type Present = Option<Arc<Generation>>;
@@ -138,7 +138,8 @@ impl Listening {
             let (open, max) = (self.connections.len(), rules.connections_max.min(self.connections_possible));
             if open < max {
                 let (stream, _) = self.listener.accept().await?;
-                let (headers, reader) = (patience(rules.request_timeout, open, max), rules.request_timeout);
+                let headers = patience(rules.request_timeout, open, max);
+                let reader = Reading { patience: rules.request_timeout, rate_min: rules.answer_rate_min };
                 return Ok((stream, Waiting { headers, reader }));
             }
             self.ended.notified().await;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Stored;
+use super::files::Name;
 use crate::interaction::MediaKind;
 
 /// A file, stored or on its way.
@@ -14,6 +15,16 @@ pub struct Entry {
     /// Who got it from us.
     #[serde(default, skip_serializing_if = "Sent::is_nobody")]
     pub sent: Sent,
+}
+
+impl Entry {
+    /// Of its file, once that is stored.
+    pub(super) fn name(&self, id: Uuid) -> Option<Name> {
+        match &self.state {
+            State::Stored(stored) => Some(Name { sha256: stored.sha256.clone(), id }),
+            State::Pending | State::Failed { .. } => None,
+        }
+    }
 }
 
 /// The contacts that a file was sent to.

@@ -1,16 +1,15 @@
-use std::collections::BTreeSet;
-
 use uuid::Uuid;
 
-use super::{Media, MediaError, State, WriteError, key};
+use super::files::Name;
+use super::{Media, MediaError, State, key};
 use crate::interaction::{Event, Message, Part};
 use crate::store::{Expect, StoreError, Write};
 
 /// What becomes of a file's entry when contacts are erased.
 pub struct Forgotten {
     pub write: Write,
-    /// Digest of the file that the entry was for; `None` if the entry stays, or there was no file yet.
-    pub sha256: Option<String>,
+    /// Name of the file that the entry was for; `None` if the entry stays, or there was no file yet.
+    pub file: Option<String>,
     /// Whether the entry goes.
     pub gone: bool,
 }
@@ -40,32 +39,25 @@ impl Media {
         let gone = entry.sent.remove(contacts) || theirs;
         if !gone {
             let write = self.write(id, &entry, Expect::Version(version));
-            return Ok(Some(Forgotten { write, sha256: None, gone }));
+            return Ok(Some(Forgotten { write, file: None, gone }));
         }
-        let sha256 = match entry.state {
-            State::Stored(stored) => Some(stored.sha256),
+        let file = match entry.state {
+            State::Stored(stored) => Some(Name { sha256: stored.sha256, id }.to_string()),
             _ => None,
         };
         let write = Write { key: key(id), value: None, expect: Expect::Version(version), expires: None };
-        Ok(Some(Forgotten { write, sha256, gone }))
+        Ok(Some(Forgotten { write, file, gone }))
     }
 
-    /// Removes files that no entry is for any more, by their digests. Gives how many went.
+    /// Removes files whose entries went, by their names. Gives of how many the content went, too: a file that others have stays
+    /// theirs.
     ///
     /// # Errors
-    /// If the store cannot be read or a file cannot be removed.
-    pub async fn unlink(&self, digests: &BTreeSet<String>) -> Result<u64, MediaError> {
-        if digests.is_empty() {
-            return Ok(0);
-        }
-        let used = self.used(|digest| digests.contains(digest)).await?;
+    /// If a file cannot be removed.
+    pub async fn unlink(&self, names: &[&str]) -> Result<u64, MediaError> {
         let mut removed = 0;
-        for sha256 in digests.iter().filter(|digest| !used.contains(*digest)) {
-            match tokio::fs::remove_file(self.files.path(sha256)).await {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(WriteError::from(error).into()),
-            }
+        for name in names.iter().filter_map(|name| name.parse::<Name>().ok()) {
+            removed += u64::from(self.files.remove(&name).await?);
         }
         Ok(removed)
     }

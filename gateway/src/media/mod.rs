@@ -1,13 +1,13 @@
 //! Files: what was announced, what is stored, and the addresses under which they are served.
 //!
-//! A file is stored once, under its SHA-256; entries in the table point to it.
+//! Equal content is stored once; each entry in the table has its own name for it.
 
 mod entry;
 mod erasure;
 mod files;
 mod links;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +93,11 @@ impl Media {
         self.rules.uploads_per_hour
     }
 
+    /// For one upload, from its first byte to its last.
+    pub fn upload_timeout(&self) -> Duration {
+        self.rules.upload_timeout
+    }
+
     /// An id and the write that announces the file: to be committed together with the event that speaks of it.
     pub fn announce(&self, announced: Announced) -> (Uuid, Write) {
         let id = Uuid::now_v7();
@@ -116,8 +121,9 @@ impl Media {
     pub async fn keep(&self, name: Option<String>, declared: &str, content: Vec<u8>) -> Result<KeptFile, WriteError> {
         let body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(content))]);
         let (max, types) = (self.rules.bytes_max, &self.rules.content_types);
-        let Stored { sha256, bytes, content_type } = self.files.write(body, max, Some(declared), types).await?;
-        Ok(KeptFile { id: Uuid::now_v7(), name, content_type, bytes, sha256 })
+        let id = Uuid::now_v7();
+        let Stored { sha256, bytes, content_type } = self.files.write(id, body, max, Some(declared), types).await?;
+        Ok(KeptFile { id, name, content_type, bytes, sha256 })
     }
 
     /// The write that makes a kept file one of the channel's: to be committed together with the event that speaks of it.
@@ -146,7 +152,7 @@ impl Media {
         if stored.bytes > bytes_max {
             return Err(WriteError::TooLarge(bytes_max).into());
         }
-        Ok(tokio::fs::read(self.path(&stored)).await.map_err(WriteError::from)?)
+        Ok(tokio::fs::read(self.path(id, &stored)).await.map_err(WriteError::from)?)
     }
 
     /// What is known of a file.
@@ -211,14 +217,20 @@ impl Media {
         }
         let declared = content_type.or(entry.announced.content_type.as_deref());
         let max = self.bytes_max_of(&entry.announced);
-        let stored = self.files.write(body, max, declared, &self.rules.content_types).await?;
-        let sha256 = stored.sha256.clone();
-        if let Some(entry) = self.settle(id, &State::Stored(stored)).await? {
-            return Ok(entry);
+        let stored = self.files.write(id, body, max, declared, &self.rules.content_types).await?;
+        let name = files::Name { sha256: stored.sha256.clone(), id };
+        let state = State::Stored(stored);
+        let (error, others) = match self.settle(id, &state).await? {
+            Some(entry) if entry.state == state => return Ok(entry),
+            // Another file came first.
+            Some(entry) => (MediaError::Stored, entry.name(id)),
+            // Whoever it belonged to was erased while it came.
+            None => (MediaError::NotFound, None),
+        };
+        if others.as_ref() != Some(&name) {
+            self.files.remove(&name).await?;
         }
-        // Whoever it belonged to was erased while it came.
-        self.unlink(&BTreeSet::from([sha256])).await?;
-        Err(MediaError::NotFound)
+        Err(error)
     }
 
     /// A visitor uploads what he announced, and no more; what a provider says of a size may be wrong.
@@ -236,32 +248,40 @@ impl Media {
     }
 
     /// The file's place on disk.
-    pub fn path(&self, stored: &Stored) -> std::path::PathBuf {
-        self.files.path(&stored.sha256)
+    pub fn path(&self, id: Uuid, stored: &Stored) -> std::path::PathBuf {
+        self.files.path(&files::Name { sha256: stored.sha256.clone(), id })
     }
 
-    /// Removes files whose last entry is gone. Returns how many went.
+    /// Removes files whose entry is gone. Returns how many went.
     ///
     /// # Errors
     /// If the store or the folder cannot be read.
     pub async fn sweep(&self) -> anyhow::Result<u64> {
-        let used = self.used(|_| true).await?;
+        let used = self.used().await?;
+        let is_used = move |name: &files::Name| {
+            used.get(&name.id).is_some_and(|stored| stored.as_ref().is_none_or(|stored| stored == name))
+        };
         let files = self.files.clone();
-        Ok(tokio::task::spawn_blocking(move || files.sweep(|name| used.contains(name), SWEEP_AGE)).await??)
+        Ok(tokio::task::spawn_blocking(move || files.sweep(is_used, SWEEP_AGE)).await??)
     }
 
-    /// The digests of files that some entry is for, of those that are asked for.
-    async fn used(&self, is_asked: impl Fn(&str) -> bool) -> Result<HashSet<String>, StoreError> {
-        let (mut used, mut after) = (HashSet::new(), None);
+    /// The file of each entry; `None` where it is on its way.
+    async fn used(&self) -> Result<HashMap<Uuid, Option<files::Name>>, StoreError> {
+        let (mut used, mut after) = (HashMap::new(), None);
         loop {
             let page = self.store.scan(&Key::prefix(&["media"]), after.as_ref(), PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(used) };
             after = Some(last.clone());
-            let entries = page.iter().filter_map(|(_, found)| serde_json::from_slice::<Entry>(&found.value).ok());
-            used.extend(entries.filter_map(|entry| match entry.state {
-                State::Stored(stored) if is_asked(&stored.sha256) => Some(stored.sha256),
-                _ => None,
-            }));
+            for (key, found) in &page {
+                let Some(id) = key.0.rsplit('/').next().and_then(|id| id.parse().ok()) else { continue };
+                // What cannot be read is not known to be of no use.
+                let file =
+                    serde_json::from_slice::<Entry>(&found.value).map_or(Some(None), |entry| match entry.state {
+                        State::Failed { .. } => None,
+                        _ => Some(entry.name(id)),
+                    });
+                used.extend(file.map(|name| (id, name)));
+            }
         }
     }
 
@@ -270,10 +290,13 @@ impl Media {
         if record.kind.may_hold_files() { self.links.sign_all(&record.body, Time::now()) } else { record.body.clone() }
     }
 
-    /// Notes how a file ended; `None` if nobody waits for it any more. Meanwhile somebody may send it on: then once more.
+    /// Notes how a file ended, unless it is there already; `None` if nobody waits for it any more. Meanwhile somebody may send it on: then once more.
     async fn settle(&self, id: Uuid, state: &State) -> Result<Option<Entry>, StoreError> {
         for _ in 0..ROUNDS_MAX {
             let Some((mut entry, version)) = self.versioned(id).await? else { return Ok(None) };
+            if matches!((&entry.state, state), (State::Stored(_), State::Stored(_))) {
+                return Ok(Some(entry));
+            }
             entry.state = state.clone();
             let writes = vec![self.write(id, &entry, Expect::Version(version))];
             match self.store.commit(Batch { writes, ..Batch::default() }).await {
@@ -305,30 +328,107 @@ fn key(id: Uuid) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::convert::Infallible;
+    use std::sync::Mutex;
 
+    use async_trait::async_trait;
+    use futures_util::future::BoxFuture;
     use futures_util::{StreamExt as _, stream};
 
+    use super::erasure::Forgotten;
     use super::*;
     use crate::config::Config;
     use crate::store::sqlite::SqliteStore;
+    use crate::store::{Committed, Layer};
 
-    #[tokio::test]
-    async fn a_file_may_be_sent_on_while_it_comes() {
-        let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&directory.path().join("data")).unwrap());
-        let config = Config::parse("", directory.path(), &|_| None).unwrap().config;
+    async fn media(store: &Arc<dyn Store>, directory: &Path) -> Media {
+        let config = Config::parse("", directory, &|_| None).unwrap().config;
         let (url, retention) = ("http://gw.example".parse().unwrap(), config.retention());
-        let media = Media::open(store.clone(), directory.path(), &url, config.media, retention).await.unwrap();
-        let announced = Announced {
+        Media::open(store.clone(), directory, &url, config.media, retention).await.unwrap()
+    }
+
+    fn announced() -> Announced {
+        Announced {
             channel: Some("sms".into()),
             source: Source::Reference("x".into()),
             kind: MediaKind::File,
             content_type: None,
             name: None,
             bytes: None,
-        };
-        let (id, contact) = (media.announce_now(announced).await.unwrap(), Uuid::now_v7());
+        }
+    }
+
+    fn content() -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin {
+        stream::iter([Ok(Bytes::from_static(b"content"))])
+    }
+
+    /// Lets something happen in the moment before the next commit.
+    struct Meddling {
+        inner: Arc<dyn Store>,
+        before: Mutex<Option<BoxFuture<'static, ()>>>,
+    }
+
+    #[async_trait]
+    impl Layer for Meddling {
+        fn inner(&self) -> &dyn Store {
+            &*self.inner
+        }
+
+        async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+            let before = self.before.lock().unwrap().take();
+            if let Some(before) = before {
+                before.await;
+            }
+            self.inner.commit(batch).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_comes_while_its_like_is_erased_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner: Arc<dyn Store> = Arc::new(SqliteStore::open(&directory.path().join("data")).unwrap());
+        let meddling = Arc::new(Meddling { inner, before: Mutex::default() });
+        let store: Arc<dyn Store> = meddling.clone();
+        let media = Arc::new(media(&store, directory.path()).await);
+        let [erased, comes] =
+            [media.announce_now(announced()).await.unwrap(), media.announce_now(announced()).await.unwrap()];
+        media.receive(erased, None, content()).await.unwrap();
+        let (eraser, inner) = (media.clone(), meddling.inner.clone());
+        *meddling.before.lock().unwrap() = Some(Box::pin(async move {
+            let Forgotten { write, file, gone } = eraser.forget(erased, &[]).await.unwrap().unwrap();
+            assert!(gone);
+            inner.commit(Batch { writes: vec![write], ..Batch::default() }).await.unwrap();
+            assert_eq!(eraser.unlink(&[&file.unwrap()]).await.unwrap(), 0, "it is somebody else's, too");
+        }));
+        media.receive(comes, None, content()).await.unwrap();
+        assert!(media.read(erased, 100).await.is_err());
+        assert_eq!(media.read(comes, 100).await.unwrap(), b"content");
+    }
+
+    #[tokio::test]
+    async fn of_two_files_for_one_entry_the_first_counts_and_the_other_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&directory.path().join("data")).unwrap());
+        let media = media(&store, directory.path()).await;
+        let id = media.announce_now(announced()).await.unwrap();
+        let late = stream::once(async {
+            media.receive(id, None, content()).await.unwrap();
+            Ok::<_, Infallible>(Bytes::from_static(b"another"))
+        });
+        assert!(matches!(media.receive(id, None, late.boxed()).await, Err(MediaError::Stored)));
+        assert_eq!(media.read(id, 100).await.unwrap(), b"content");
+        let folders = std::fs::read_dir(directory.path().join("media")).unwrap().flatten();
+        let files: usize = folders.map(|folder| std::fs::read_dir(folder.path()).unwrap().count()).sum();
+        assert_eq!(files, 2, "its own name and the one that its like will link to");
+    }
+
+    #[tokio::test]
+    async fn a_file_may_be_sent_on_while_it_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&directory.path().join("data")).unwrap());
+        let media = media(&store, directory.path()).await;
+        let (id, contact) = (media.announce_now(announced()).await.unwrap(), Uuid::now_v7());
         let body = stream::once(async {
             let write = media.sending(id, contact, "sms").await.unwrap().unwrap();
             store.commit(Batch { writes: vec![write], ..Batch::default() }).await.unwrap();

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -12,10 +13,12 @@ use crate::accept::Accept;
 use crate::customer::Directory;
 use crate::interaction::Time;
 use crate::media::Media;
-use crate::store::{Batch, Key, Store, StoreError, Write};
+use crate::store::{Batch, Entry, Key, Store, StoreError, Write};
 
 /// Between attempts, while the store fails.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The same while single erasures fail.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Rounds until giving up: in each, somebody else got through.
 const ROUNDS_MAX: usize = 32;
 /// Erasures that are read at once.
@@ -32,6 +35,7 @@ pub struct Eraser {
     asked: Notify,
     /// An erasure came further.
     progressed: Notify,
+    stuck: AtomicUsize,
 }
 
 /// Why nobody is erased.
@@ -53,7 +57,8 @@ impl Eraser {
         scrub_bytes_max: u64,
     ) -> Self {
         let (asked, progressed) = (Notify::new(), Notify::new());
-        Self { store, accept, media, directory, scrub_bytes_max, asked, progressed }
+        let stuck = AtomicUsize::default();
+        Self { store, accept, media, directory, scrub_bytes_max, asked, progressed, stuck }
     }
 
     /// Begins to erase a contact, durable when it returns; gives the receipt as it is. Asked again, it gives the same receipt.
@@ -107,18 +112,29 @@ impl Eraser {
 
     /// Does what is to be done, from the first start on: what a crash interrupted goes on.
     pub async fn run(self: Arc<Self>) {
+        let mut pause = PAUSE;
         loop {
             let asked = self.asked.notified();
             match self.work().await {
-                Ok(()) => asked.await,
-                // Somebody changed what was just being removed.
-                Err(StoreError::Conflict(_)) => {}
+                Ok(0) => asked.await,
+                Ok(_) => {
+                    // One that fails for ever must not keep the machine busy, nor the next one waiting.
+                    let _ = tokio::time::timeout(pause, asked).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                    continue;
+                }
                 Err(error) => {
-                    tracing::error!(%error, "an erasure is not finished and will be tried again");
+                    tracing::error!(%error, "erasures cannot be read and will be tried again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
+            pause = PAUSE;
         }
+    }
+
+    /// Erasures that failed when they were last tried, or cannot be read: somebody must look at them.
+    pub fn stuck(&self) -> usize {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     async fn begin(&self, person: Person, contact: Uuid, by: &str) -> Result<(), StoreError> {
@@ -142,16 +158,41 @@ impl Eraser {
         self.store.commit(Batch { writes, burials, ..Batch::default() }).await.map(drop)
     }
 
-    async fn work(&self) -> Result<(), StoreError> {
+    /// All that there are, one after the other; one that fails is told, and the others go on. Gives how many failed.
+    async fn work(&self) -> Result<usize, StoreError> {
+        let (mut failed, mut after) = (0, None);
         loop {
-            let jobs = self.store.scan(&Job::prefix(), None, PAGE).await?;
-            if jobs.is_empty() {
-                return self.scrub().await;
-            }
-            for (_, entry) in jobs {
-                self.finish(Kept { value: read(&entry.value)?, entry }).await?;
+            let jobs = self.store.scan(&Job::prefix(), after.as_ref(), PAGE).await?;
+            let Some((last, _)) = jobs.last() else { break };
+            after = Some(last.clone());
+            for (key, entry) in jobs {
+                failed += usize::from(!self.tried(&key, entry).await?);
             }
         }
+        self.stuck.store(failed, Ordering::Relaxed);
+        self.scrub().await.map(|()| failed)
+    }
+
+    /// Whether an erasure is finished.
+    async fn tried(&self, key: &Key, entry: Entry) -> Result<bool, StoreError> {
+        let mut next = Some(entry);
+        while let Some(entry) = next {
+            let finished = match read(&entry.value) {
+                Ok(value) => self.finish(Kept { value, entry }).await,
+                Err(unreadable) => Err(unreadable),
+            };
+            match finished {
+                Ok(()) => return Ok(true),
+                // Somebody changed what was just being removed.
+                Err(StoreError::Conflict(_)) => next = self.store.get(key).await?,
+                Err(error) => {
+                    let contact = key.0.rsplit('/').next().unwrap_or_default();
+                    tracing::error!(%error, contact, "an erasure is not finished and will be tried again");
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     async fn finish(&self, mut job: Kept<Job>) -> Result<(), StoreError> {
@@ -180,7 +221,8 @@ impl Eraser {
         let scrubbed = if rewritten { Scrubbed::Rewritten } else { Scrubbed::Overwritten };
         let mut writes = Vec::new();
         for (key, _) in due {
-            if let Some(mut receipt) = self.scrubbed_receipt(&key).await? {
+            let receipt = self.scrubbed_receipt(&key).await.or_else(told_if_damaged)?;
+            if let Some(mut receipt) = receipt {
                 (receipt.scrubbed, receipt.scrubbed_at) = (Some(scrubbed), Some(Time::now()));
                 writes.extend(receipt.writes());
             }
@@ -216,6 +258,17 @@ impl Eraser {
         job.entry.version = committed.versions.last().copied().unwrap_or_default();
         job.value = next;
         Ok(())
+    }
+}
+
+/// Nothing can be noted in a receipt that cannot be read; the others' are.
+fn told_if_damaged(error: StoreError) -> Result<Option<Receipt>, StoreError> {
+    match error {
+        StoreError::Corrupt(_) => {
+            tracing::error!(%error, "the receipt of an erasure stays without the note that the files were scrubbed");
+            Ok(None)
+        }
+        error => Err(error),
     }
 }
 

@@ -99,8 +99,8 @@ impl Job {
     }
 
     /// Where a file waits to be removed: the entry that it had is gone already.
-    pub(super) fn file_key(&self, sha256: &str) -> Key {
-        Key::of(&["erasing-file", &self.receipt.contact_id.to_string(), sha256])
+    pub(super) fn file_key(&self, name: &str) -> Key {
+        Key::of(&["erasing-file", &self.receipt.contact_id.to_string(), name])
     }
 
     pub(super) fn files_prefix(&self) -> String {

@@ -9,7 +9,7 @@ use crate::customer::Conversation;
 use crate::deliver::letter_key;
 use crate::interaction::Event;
 use crate::routes;
-use crate::store::{Batch, Filter, Key, Order, Record, StoreError, Write};
+use crate::store::{Batch, Filter, Order, Record, StoreError, Write};
 
 /// Records that one commit removes.
 const STEP: usize = 100;
@@ -89,7 +89,7 @@ impl Eraser {
         }
         going.media += u64::from(file.gone);
         going.writes.push(file.write);
-        going.writes.extend(file.sha256.map(|sha256| Write::put(job.file_key(&sha256), sha256)));
+        going.writes.extend(file.file.map(|name| Write::put(job.file_key(&name), name)));
         Ok(())
     }
 
@@ -100,10 +100,8 @@ impl Eraser {
             if page.is_empty() {
                 return Ok(());
             }
-            let digest = |(key, _): &(Key, _)| key.0.rsplit_once('/').map(|(_, digest)| digest.to_owned());
-            let digests = page.iter().filter_map(digest).collect();
-            let files =
-                self.media.unlink(&digests).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let names: Vec<&str> = page.iter().filter_map(|(key, _)| key.0.rsplit('/').next()).collect();
+            let files = self.media.unlink(&names).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let writes = page.into_iter().map(|(key, _)| Write::delete(key)).collect();
             self.commit_step(job, Batch { writes, ..Batch::default() }, |removed| removed.files += files).await?;
         }

@@ -13,7 +13,7 @@ pub use chain::{Came, Stopped, Why};
 pub use counters::{Counters, Figure};
 pub use trial::trial;
 
-use crate::config::{self, Config, Limits, OnFailure, Problem, Ways};
+use crate::config::{self, Config, Limits, NamePattern, OnFailure, Problem, Ways};
 use crate::interaction::Direction;
 use crate::plugin::{self, Binding, Plugin, Plugins};
 
@@ -97,7 +97,7 @@ impl Processor {
             Ways::In => direction == Direction::Inbound,
             Ways::Out => direction == Direction::Outbound,
         };
-        way && self.config.channels.iter().any(|pattern| pattern.matches(channel))
+        way && NamePattern::any(&self.config.channels, channel)
     }
 
     /// One without a plugin may be one that takes out.

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Facts, Routes};
-use crate::config::{self, Config};
+use crate::config::{self, Config, NamePattern};
 use crate::connectors::Memory;
+use crate::customer::Directory;
 use crate::interaction::{Interaction, RouteRef};
 use crate::store::{Key, Store, StoreError};
 
@@ -15,8 +16,9 @@ pub struct Routing {
     routes: Routes,
     store: Arc<dyn Store>,
     memory: Memory,
-    /// Those that may know something of a contact, where a route asks for it.
-    connectors: Vec<String>,
+    directory: Arc<Directory>,
+    /// Those that may know something of a contact, where a route asks for it, and on which channels.
+    connectors: Vec<(String, Vec<NamePattern>)>,
     /// Backends that only listen are never in control.
     listeners: Vec<String>,
 }
@@ -42,13 +44,15 @@ pub struct Answering {
 
 impl Routing {
     /// Of the configuration.
-    pub fn new(store: &Arc<dyn Store>, config: &Config) -> Self {
+    pub fn new(store: &Arc<dyn Store>, directory: Arc<Directory>, config: &Config) -> Self {
         let listeners = config.backends.iter().filter(|(_, backend)| backend.listen).map(|(name, _)| name.clone());
-        let connectors = config.routes.iter().any(asks_contact).then(|| config.connectors.keys().cloned().collect());
+        let connectors = || config.connectors.iter().map(|(name, one)| (name.clone(), one.channels.clone())).collect();
+        let connectors = config.routes.iter().any(asks_contact).then(connectors);
         Self {
             routes: Routes::new(&config.routes),
             memory: Memory::new(store.clone(), config.store.retention),
             store: store.clone(),
+            directory,
             connectors: connectors.unwrap_or_default(),
             listeners: listeners.collect(),
         }
@@ -103,11 +107,13 @@ impl Routing {
     async fn know_contact(&self, facts: &mut Facts) -> Result<(), StoreError> {
         let Some(contact) = &mut facts.contact else { return Ok(()) };
         let Some(id) = contact.id else { return Ok(()) };
-        for connector in &self.connectors {
-            let known = self.memory.attributes(connector, id).await?;
-            if !known.is_empty() {
-                contact.attributes.insert(connector.clone(), known.into());
-            }
+        let channel = facts.channel.as_ref().map_or("", |channel| channel.name.as_str());
+        let asked = self.connectors.iter().filter(|(_, channels)| NamePattern::any(channels, channel));
+        let connectors: Vec<&str> = asked.map(|(name, _)| name.as_str()).collect();
+        if !connectors.is_empty() {
+            let members = self.directory.person(id).await?.map(|known| known.contact.members.clone());
+            let members = members.unwrap_or_else(|| vec![id]);
+            contact.attributes.extend(self.memory.all_attributes(connectors.into_iter(), &members).await?);
         }
         Ok(())
     }

@@ -26,10 +26,11 @@ pub(crate) fn has_attachments(kind: &str) -> bool {
 
 /// A message.
 pub(crate) fn written(api: &Api, event: &Interaction, contact: &str, files: &[String]) -> Properties {
-    let mut properties = body(api, event, Some(contact));
+    let kind = kind(event.medium());
+    let mut properties = body(api, kind, event, Some(contact));
     properties.insert(api.key().to_owned(), event.id.as_str().into());
     properties.insert("hs_timestamp".into(), event.data.occurred_at.as_str().into());
-    match kind(event.medium()) {
+    match kind {
         "communications" => {
             let channel = if event.medium() == "sms" { "SMS" } else { "WHATS_APP" };
             properties.insert("hs_communication_channel_type".into(), channel.into());
@@ -38,7 +39,7 @@ pub(crate) fn written(api: &Api, event: &Interaction, contact: &str, files: &[St
         "emails" => properties.extend(envelope(event)),
         _ => {}
     }
-    if !files.is_empty() && has_attachments(kind(event.medium())) {
+    if !files.is_empty() && has_attachments(kind) {
         properties.insert(ATTACHMENTS.into(), files.join(";").into());
     }
     properties
@@ -56,18 +57,18 @@ pub(crate) fn files_apart(api: &Api, event: &Interaction, files: &[String]) -> P
     properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What a status, an edit or a deletion changes; `None` if HubSpot has no place for it.
-pub(crate) fn changed(api: &Api, event: &Interaction) -> Option<Properties> {
+/// What a status, an edit or a deletion changes of what stands there as `kind`; `None` if HubSpot has no place for it.
+pub(crate) fn changed(api: &Api, kind: &str, event: &Interaction) -> Option<Properties> {
     match event.kind.trim_start_matches("omnigate.") {
-        "message.edited" => Some(body(api, event, None)),
-        "message.deleted" => status(api, event.medium(), "deleted"),
-        _ => status(api, event.medium(), event.data.status.as_deref()?),
+        "message.edited" => Some(body(api, kind, event, None)),
+        "message.deleted" => status(api, kind, "deleted"),
+        _ => status(api, kind, event.data.status.as_deref()?),
     }
 }
 
-fn status(api: &Api, medium: &str, status: &str) -> Option<Properties> {
+fn status(api: &Api, kind: &str, status: &str) -> Option<Properties> {
     let one = |name: &str, value: &str| Properties::from_iter([(name.to_owned(), Value::from(value))]);
-    match (kind(medium), status) {
+    match (kind, status) {
         ("emails", "queued") => Some(one("hs_email_status", "SENDING")),
         ("emails", "sent" | "delivered" | "read") => Some(one("hs_email_status", "SENT")),
         ("emails", "failed" | "expired") => Some(one("hs_email_status", "FAILED")),
@@ -76,11 +77,11 @@ fn status(api: &Api, medium: &str, status: &str) -> Option<Properties> {
     }
 }
 
-fn body(api: &Api, event: &Interaction, contact: Option<&str>) -> Properties {
+fn body(api: &Api, kind: &str, event: &Interaction, contact: Option<&str>) -> Properties {
     let message = event.data.message.as_ref();
     let text = message.map_or("", |message| &message.text);
     let below = below(api, event, contact);
-    let properties = match kind(event.medium()) {
+    let properties = match kind {
         "communications" => vec![("hs_communication_body", field(text, &below).into())],
         "emails" => vec![
             (

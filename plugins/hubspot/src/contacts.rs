@@ -31,7 +31,8 @@ pub(crate) fn find(api: &Api, person: &Person, known: Option<&Note>) -> Result<F
         hit = locate(api, &[person])?.remove(&person.id);
     }
     Ok(Found {
-        attributes: hit.as_ref().map(|hit| attributes(api, hit)),
+        // Of whom is there no longer, nothing is known.
+        attributes: Some(hit.as_ref().map_or_else(|| "{}".to_owned(), |hit| attributes(api, hit))),
         contact: hit.map(|hit| Note::id(hit.id)),
         extra: None,
     })

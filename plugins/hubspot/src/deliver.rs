@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
+use omnigate_plugin::connector::{Context, Item, Note, Person, Taken, in_order};
 use omnigate_plugin::interaction::{Interaction, Task};
 use omnigate_plugin::serde_json::from_str;
-use omnigate_plugin::{Fault, FaultKind};
+use omnigate_plugin::{Fault, FaultKind, json};
 
 use crate::activities::{KINDS, NOTES, changed, files_apart, has_attachments, kind, written};
 use crate::api::{Api, Batch, Properties, Refusal, Refused};
@@ -18,8 +18,6 @@ type Records = [(String, Properties)];
 
 /// One interaction on its way.
 struct Work<'a> {
-    /// Among the answers.
-    place: usize,
     event: Interaction,
     item: &'a Item,
     answer: Option<Answer>,
@@ -35,20 +33,7 @@ struct Work<'a> {
 }
 
 pub(crate) fn deliver(ctx: &Context, api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
-    let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
-    let mut all = Vec::with_capacity(items.len());
-    for (place, item) in items.iter().enumerate() {
-        match from_str::<Interaction>(&item.interaction) {
-            Ok(event) => all.push(Work::of(place, item, event)),
-            Err(error) => answers[place] = Some(Err(error.into())),
-        }
-    }
-    work(ctx, api, &mut all)?;
-    for one in all {
-        let place = one.place;
-        answers[place] = Some(one.end());
-    }
-    Ok(answers.into_iter().flatten().collect())
+    in_order(items, Work::of, |all| work(ctx, api, all), Work::end)
 }
 
 fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
@@ -62,25 +47,34 @@ fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     open_tickets(api, all)?;
     bind_contacts(api, all)?;
     bind_tickets(api, all)?;
-    close_tickets(api, all)
+    move_tickets(api, all, Task::Close, tickets::close)?;
+    move_tickets(api, all, Task::Reopen, tickets::reopen)
 }
 
 impl<'a> Work<'a> {
     /// What is about nobody, or nothing that HubSpot keeps, is done already.
-    fn of(place: usize, item: &'a Item, event: Interaction) -> Self {
+    fn of(item: &'a Item, event: Interaction) -> Self {
         let ticket = item.known.conversation.as_ref().map(|note| note.id.clone());
         let is_nothing = event.task() == Task::Nothing || item.person.is_none();
         let answer = is_nothing.then(|| Ok(Taken::nothing()));
         let (files, files_note) = (Vec::new(), None);
-        Self { place, event, item, answer, activity: None, contact: None, ticket, files, files_note }
+        Self { event, item, answer, activity: None, contact: None, ticket, files, files_note }
     }
 
     fn is_open(&self, task: Task) -> bool {
         self.answer.is_none() && self.event.task() == task
     }
 
+    /// As what it stands there: what changes a message may come by another channel than the message did.
     fn kind(&self) -> &'static str {
-        kind(self.event.medium())
+        let noted = self.item.known.about.as_ref().and_then(|note| from_str::<&str>(note.data.as_deref()?).ok());
+        let noted = noted.and_then(|noted| KINDS.into_iter().find(|kind| *kind == noted));
+        noted.unwrap_or_else(|| kind(self.event.medium()))
+    }
+
+    /// What is noted of what was written.
+    fn activity(&self) -> Option<Note> {
+        Some(Note { id: self.activity.clone()?, data: Some(json!(self.kind()).to_string()) })
     }
 
     /// Its files stand in a note beside it.
@@ -102,10 +96,11 @@ impl<'a> Work<'a> {
     }
 
     fn end(self) -> Answer {
+        let activity = self.activity();
         let taken = || Taken {
             contact: self.contact.map(Note::id),
             conversation: self.ticket.map(Note::id),
-            activity: self.activity.map(Note::id),
+            activity,
             extra: None,
         };
         self.answer.unwrap_or_else(|| Ok(taken()))
@@ -198,7 +193,7 @@ fn write(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
 /// What was never written is not changed.
 fn change(api: &Api, kind_: &str, all: &mut [Work<'_>]) -> Result<(), Fault> {
     let of_kind = |one: &Work<'_>| one.is_open(Task::Change) && one.kind() == kind_;
-    let record = |one: &Work<'_>| Some((one.event.data.message_id.clone()?, changed(api, &one.event)?));
+    let record = |one: &Work<'_>| Some((one.event.data.message_id.clone()?, changed(api, kind_, &one.event)?));
     let records: Vec<_> = all.iter().filter(|one| of_kind(one)).filter_map(record).collect();
     let done = write_all(&|some| api.update(kind_, refer(some)), &records)?;
     for one in all.iter_mut().filter(|one| of_kind(one)) {
@@ -325,12 +320,17 @@ fn bind(api: &Api, from: &str, to: &str, pairs: &[(String, String)]) -> Result<V
     }
 }
 
-fn close_tickets(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
-    for one in all.iter_mut().filter(|one| one.is_open(Task::Close)) {
-        let conversation = one.event.data.conversation.as_ref();
-        if let Some(conversation) = conversation {
+/// By the ids of their conversations.
+fn move_tickets(
+    api: &Api,
+    all: &mut [Work<'_>],
+    task: Task,
+    step: impl Fn(&Api, &str) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    for one in all.iter_mut().filter(|one| one.is_open(task)) {
+        if let Some(conversation) = one.event.conversation() {
             // A refusal is of the account or of the moment, not of this ticket.
-            tickets::close(api, &conversation.id)?;
+            step(api, conversation)?;
         }
         one.answer = Some(Ok(Taken::nothing()));
     }

@@ -23,8 +23,19 @@ pub(crate) fn opened(api: &Api, event: &Interaction, conversation: &str) -> Opti
 /// Moves the ticket of a conversation to where closed ones are.
 pub(crate) fn close(api: &Api, conversation: &str) -> Result<(), Fault> {
     let (Some(_), Some(stage)) = (&api.settings.pipeline, &api.settings.closed_stage) else { return Ok(()) };
-    let closed = Properties::from_iter([("hs_pipeline_stage".to_owned(), Value::from(stage.as_str()))]);
-    match api.update(KIND, std::iter::once((conversation, &closed))) {
+    move_to(api, conversation, stage)
+}
+
+/// Moves the ticket that was closed with its conversation to where new ones are.
+pub(crate) fn reopen(api: &Api, conversation: &str) -> Result<(), Fault> {
+    let (Some(_), Some(_)) = (&api.settings.pipeline, &api.settings.closed_stage) else { return Ok(()) };
+    move_to(api, conversation, &api.settings.stage)
+}
+
+/// One that somebody removed stays removed.
+fn move_to(api: &Api, conversation: &str, stage: &str) -> Result<(), Fault> {
+    let moved = Properties::from_iter([("hs_pipeline_stage".to_owned(), Value::from(stage))]);
+    match api.update(KIND, std::iter::once((conversation, &moved))) {
         Ok(batch) => match batch.errors.iter().find(|refusal| !refusal.is_missing()) {
             Some(refusal) => Err(refusal.fault()),
             None => Ok(()),

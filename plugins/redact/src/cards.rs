@@ -2,6 +2,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use crate::gaps::{Gap, digit, gap, is_unseen};
+
 /// Digits of the shortest and the longest number.
 const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
@@ -42,11 +44,19 @@ const RANGES: [(u16, u16, RangeInclusive<usize>); 18] = [
     (9792, 9792, 16..=16),
 ];
 
-/// A digit, where it stands, and whether it follows the one before it at once.
+/// A digit, where it stands, and what parts it from the one before.
 struct Digit {
     value: u8,
     at: Range<usize>,
-    joined: bool,
+    before: Parting,
+}
+
+/// What stands between two digits of one run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parting {
+    Nothing,
+    Gap,
+    Line,
 }
 
 /// Where card numbers stand, in order.
@@ -71,38 +81,94 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
 /// Digits with little between them; whether a plus stands before.
 fn runs(text: &str) -> Vec<(Vec<Digit>, bool)> {
     let mut runs: Vec<(Vec<Digit>, bool)> = Vec::new();
-    let (mut gap, mut plus) = (usize::MAX, false);
+    let (mut between, mut plus) = (Between::Other, false);
     for (at, c) in text.char_indices() {
         let Some(value) = digit(c) else {
-            gap = if separates(c) { gap.saturating_add(1) } else { usize::MAX };
+            between = between.and(c);
             plus = c == '+';
             continue;
         };
-        let digit = Digit { value, at: at..at + c.len_utf8(), joined: gap == 0 };
-        match runs.last_mut() {
-            Some((run, _)) if gap <= GAP_MAX => run.push(digit),
-            _ => runs.push((vec![digit], plus)),
+        let (at, parting) = (at..at + c.len_utf8(), between.parting());
+        match (runs.last_mut(), parting) {
+            (Some((run, _)), Some(before)) => run.push(Digit { value, at, before }),
+            _ => runs.push((vec![Digit { value, at, before: Parting::Gap }], plus)),
         }
-        gap = 0;
+        between = Between::Some { seen: 0, any: false, line: false };
     }
     runs
 }
 
+/// What came since the last digit.
+#[derive(Clone, Copy)]
+enum Between {
+    /// Characters that can be seen, and whether there was anything, or an end of line.
+    Some { seen: usize, any: bool, line: bool },
+    /// Something else: the run is over.
+    Other,
+}
+
+impl Between {
+    fn and(self, c: char) -> Self {
+        match (self, gap(c)) {
+            // As answers repeat what they answer.
+            (Self::Some { seen, line: true, .. }, _) if c == '>' => {
+                Self::Some { seen: seen + 1, any: true, line: true }
+            }
+            (Self::Some { seen, line, .. }, Some(gap)) => {
+                Self::Some { seen: seen + usize::from(!is_unseen(c)), any: true, line: line || gap == Gap::Line }
+            }
+            _ => Self::Other,
+        }
+    }
+
+    fn parting(self) -> Option<Parting> {
+        match self {
+            Self::Some { any: false, .. } => Some(Parting::Nothing),
+            Self::Some { seen, line: true, .. } if seen <= GAP_MAX => Some(Parting::Line),
+            Self::Some { seen, .. } if seen <= GAP_MAX => Some(Parting::Gap),
+            _ => None,
+        }
+    }
+}
+
 /// Length of the card number that begins there: the longest counts. It neither begins nor ends within a group.
 fn card_at(run: &[Digit], start: usize, shortest: usize) -> Option<usize> {
-    if run[start].joined {
+    if run[start].before == Parting::Nothing {
         return None;
     }
     let longest = DIGITS_MAX.min(run.len() - start);
-    let ends = |length: &usize| run.get(start + length).is_none_or(|next| !next.joined);
-    (shortest..=longest).rev().filter(ends).find(|length| is_card(&run[start..start + length]))
+    let ends = |length: &usize| run.get(start + length).is_none_or(|next| next.before != Parting::Nothing);
+    let is_one = |length: &usize| is_card(&run[start..start + length]) && is_one_number(&run[start..start + length]);
+    (shortest..=longest).rev().filter(ends).find(is_one)
 }
 
+/// On one line, or in the groups that stand on cards: what else goes over lines is a list.
+fn is_one_number(digits: &[Digit]) -> bool {
+    if digits[1..].iter().all(|digit| digit.before != Parting::Line) {
+        return true;
+    }
+    let mut groups = vec![1];
+    for digit in &digits[1..] {
+        match (digit.before, groups.last_mut()) {
+            (Parting::Nothing, Some(group)) => *group += 1,
+            _ => groups.push(1),
+        }
+    }
+    matches!(groups.as_slice(), [4, 6, 4 | 5] | [4, 4, 4, 1..=4] | [4, 4, 4, 4, 1..=3])
+}
+
+/// In a range that is issued, with its check digit. Thirteen digits may be an article's number (EAN), of which a tenth would pass:
+/// such a number is no card.
 fn is_card(digits: &[Digit]) -> bool {
     let first = digits[..4].iter().fold(0, |number, digit| number * 10 + u16::from(digit.value));
     let issued =
         RANGES.iter().any(|(from, to, lengths)| (*from..=*to).contains(&first) && lengths.contains(&digits.len()));
-    issued && luhn(digits)
+    issued && luhn(digits) && !(digits.len() == 13 && is_article(digits))
+}
+
+fn is_article(digits: &[Digit]) -> bool {
+    let weigh = |(place, digit): (usize, &Digit)| u32::from(digit.value) * if place % 2 == 0 { 1 } else { 3 };
+    digits.iter().enumerate().map(weigh).sum::<u32>().is_multiple_of(10)
 }
 
 fn luhn(digits: &[Digit]) -> bool {
@@ -115,24 +181,6 @@ fn weighed(place: usize, digit: u8) -> u32 {
         (0, doubled) => doubled / 2,
         (_, doubled) => doubled / 10 + doubled % 10,
     }
-}
-
-/// Digits of keyboards that people really have: ASCII, full width, Arabic, Persian, Devanagari.
-fn digit(c: char) -> Option<u8> {
-    let zeros = ['0', '\u{ff10}', '\u{660}', '\u{6f0}', '\u{966}'];
-    zeros.iter().find_map(|zero| {
-        let value = u32::from(c).checked_sub(u32::from(*zero))?;
-        u8::try_from(value).ok().filter(|value| *value < 10)
-    })
-}
-
-/// Spaces, hyphens, dots and what cannot be seen.
-fn separates(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\t' | '-' | '.' | '_' | '/' | '\u{a0}' | '\u{ad}' | '\u{2000}'
-            ..='\u{2015}' | '\u{202f}' | '\u{2212}' | '\u{2060}' | '\u{3000}' | '\u{feff}'
-    )
 }
 
 #[cfg(test)]
@@ -175,7 +223,17 @@ mod tests {
             "4111 - 1111 - 1111 - 1111",
             "4111\u{a0}1111\u{202f}1111\u{200b}1111",
             "3782 822463 10005",
+            "4111\u{b7}1111\u{b7}1111\u{b7}1111",
+            "4111\n1111\n1111\n1111",
+            "4111 1111\r\n1111 1111",
+            "3782 822463\n10005",
+            "4111 1111\r\n> 1111 1111",
+            "4111\u{2069} \u{2066}1111\u{2069} \u{2066}1111\u{2069} \u{2066}1111",
             "４１１１ １１１１ １１１１ １１１１",
+            "৪১১১ ১১১১ ১১১১ ১১১১",
+            "๔๑๑๑-๑๑๑๑-๑๑๑๑-๑๑๑๑",
+            "𝟒𝟏𝟏𝟏 𝟏𝟏𝟏𝟏 𝟏𝟏𝟏𝟏 𝟏𝟏𝟏𝟏",
+            "4\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}11111111111 11",
             "٤١١١ ١١١١ ١١١١ ١١١١",
         ] {
             finds(&format!("<{card}>"), &[card]);
@@ -195,6 +253,10 @@ mod tests {
             "call +4915123456786 or +1 555 123 4567",
             "2026-01-05 09:00:00",
             "parcel 00340434161094042557",
+            "tins 4006381333931 and 4000417025005",
+            "41111111\n11111111",
+            "4111\n\n\n\n111111111111",
+            "41, 11, 11, 11, 11, 11, 11, 11",
             "",
         ] {
             finds(text, &[]);

@@ -15,24 +15,63 @@ pub(crate) struct Page<'a> {
     places: Vec<(usize, Range<usize>)>,
 }
 
+/// What a tag does to the text around it: nobody but a browser knows whether it parts two cells or makes letters bold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tags {
+    Join,
+    Part,
+}
+
 impl<'a> Page<'a> {
-    pub(crate) fn read(source: &'a str) -> Self {
-        let mut page = Self { source, visible: String::with_capacity(source.len()), places: Vec::new() };
+    pub(crate) fn read(source: &'a str, tags: Tags) -> Self {
+        let mut page = Self::empty(source);
         for piece in pieces(source) {
-            if let Piece::Text(range) = piece {
-                page.read_text(range);
+            match piece {
+                Piece::Text(range) => page.read_text(range),
+                Piece::Tag(range) if tags == Tags::Part => page.see_space(range.start..range.start),
+                Piece::Tag(_) => {}
             }
         }
         page
+    }
+
+    /// What stands inside of a tag, all of it.
+    pub(crate) fn read_tag(tag: &'a str) -> Self {
+        let mut page = Self::empty(tag);
+        page.read_text(0..tag.len());
+        page
+    }
+
+    fn empty(source: &'a str) -> Self {
+        Self { source, visible: String::with_capacity(source.len()), places: Vec::new() }
     }
 
     fn read_text(&mut self, range: Range<usize>) {
         let mut at = range.start;
         while let Some(c) = self.source[at..range.end].chars().next() {
             let (c, length) = reference(&self.source[at..range.end]).unwrap_or((c, c.len_utf8()));
-            self.places.push((self.visible.len(), at..at + length));
-            self.visible.push(c);
+            match c.is_ascii_whitespace() {
+                true => self.see_space(at..at + length),
+                false => self.see(c, at..at + length),
+            }
             at += length;
+        }
+    }
+
+    fn see(&mut self, c: char, place: Range<usize>) {
+        self.places.push((self.visible.len(), place));
+        self.visible.push(c);
+    }
+
+    /// Many are one to the eye, whatever tags stand between them; lines end where there is room.
+    fn see_space(&mut self, place: Range<usize>) {
+        match self.places.last() {
+            Some((_, last)) if self.visible.ends_with(' ') && last.end == place.start => {
+                let last = self.places.len() - 1;
+                self.places[last].1.end = place.end;
+            }
+            _ if self.visible.ends_with(' ') => {}
+            _ => self.see(' ', place),
         }
     }
 

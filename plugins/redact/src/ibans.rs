@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
-/// Characters between two groups, at most.
+use crate::gaps::{self, is_unseen};
+
+/// Characters between two groups that can be seen, at most.
 const GAP_MAX: usize = 2;
+const NAME: &str = "IBAN";
 
 /// The registry of SWIFT, release 99: country and length.
 const LENGTHS: [(&str, usize); 89] = [
@@ -104,7 +107,7 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
     for (at, c) in text.char_indices() {
         if at >= end
             && c.is_ascii_alphabetic()
-            && !before.is_alphanumeric()
+            && (!before.is_alphanumeric() || ends_with_its_name(&text[..at]))
             && let Some(length) = iban_at(&text[at..])
         {
             end = at + length;
@@ -113,6 +116,12 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
         before = c;
     }
     found
+}
+
+/// `IBANDE89...`
+fn ends_with_its_name(text: &str) -> bool {
+    let name = text.len().checked_sub(NAME.len()).and_then(|at| text.get(at..));
+    name.is_some_and(|name| name.eq_ignore_ascii_case(NAME))
 }
 
 /// Bytes of the IBAN that a text begins with.
@@ -129,7 +138,8 @@ fn iban_at(text: &str) -> Option<usize> {
                 characters.push(c.to_ascii_uppercase() as u8);
                 gap = 0;
             }
-            ' ' | '-' | '\u{a0}' | '\u{202f}' if gap < GAP_MAX => gap += 1,
+            c if is_unseen(c) => {}
+            c if gaps::gap(c).is_some() && gap < GAP_MAX => gap += 1,
             _ => return None,
         }
     }
@@ -138,7 +148,7 @@ fn iban_at(text: &str) -> Option<usize> {
 
 /// Nothing of what follows the last character belongs to it: the loop ends right behind it.
 fn trailing(text: &str, end: usize) -> usize {
-    text[..end].len() - text[..end].trim_end_matches([' ', '-', '\u{a0}', '\u{202f}']).len()
+    text[..end].len() - text[..end].trim_end_matches(|c| gaps::gap(c).is_some()).len()
 }
 
 /// Two check digits, and the remainder of 1 when country and check digits go to the end and letters count from 10.
@@ -170,10 +180,14 @@ mod tests {
             "NO93-8601-1117-947",
             "MT84 MALT 0110 0001 2345 MTLC AST0 01S",
             "FR14 2004 1010 0505 0001 3M02 606",
+            "DE89.3704.0044.0532.0130.00",
+            "DE89\u{200b}3704\u{200b}0044\u{200b}0532\u{200b}0130\u{200b}00",
+            "DE89 3704 0044\r\n0532 0130 00",
         ] {
             finds(iban, &[iban]);
             finds(&format!("IBAN: {iban}. Thanks"), &[iban]);
             finds(&format!("({iban} or else)"), &[iban]);
+            finds(&format!("iban{iban}"), &[iban]);
         }
     }
 

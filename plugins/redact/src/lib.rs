@@ -4,6 +4,7 @@
 //! files, and not at names and addresses of people.
 
 mod cards;
+mod gaps;
 mod html;
 mod ibans;
 mod message;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use omnigate_plugin::prelude::*;
 use regex_lite::{Regex, RegexBuilder};
 
+use crate::html::{Page, Tags};
 use crate::{cards, html, ibans};
 
 /// Compiled, of each pattern.
@@ -58,11 +59,15 @@ impl Rules {
 
     /// The same for HTML, where tags may stand in the middle of what is looked for.
     pub(crate) fn clean_html(&mut self, source: String) -> String {
-        let page = html::Page::read(&source);
-        let finds = self.finds(&page.visible);
-        let cleaned = page.replace(&finds);
-        let tags = html::map_tags(&cleaned, |tag| self.clean(tag.to_owned()));
+        let joined = self.clean_page(&Page::read(&source, Tags::Join));
+        let cleaned = self.clean_page(&Page::read(&joined, Tags::Part));
+        let tags = html::map_tags(&cleaned, |tag| self.clean_page(&Page::read_tag(tag)));
         tags.unwrap_or(cleaned)
+    }
+
+    fn clean_page(&mut self, page: &Page<'_>) -> String {
+        let finds = self.finds(&page.visible);
+        page.replace(&finds)
     }
 
     /// In order, none within another: the first that begins counts, of several the longest.
@@ -135,5 +140,27 @@ mod tests {
         let digits = "<p>&#52;111&#x31;11111111111</p>";
         assert_eq!(rules.clean_html(digits.into()), "<p>[card]</p>");
         assert_eq!(rules.clean_html("<!-- 4111111111111111 --> 2 < 3 <".into()), "<!-- [card] --> 2 < 3 <");
+        for (html, cleaned) in [
+            // Cells and lines are no part of a number, whatever stands in the next one.
+            (
+                "<tr><td>7</td><td>4111111111111111</td><td>12/27</td></tr>",
+                "<tr><td>7</td><td>[card]</td><td>12/27</td></tr>",
+            ),
+            ("Order 5<br>4111 1111 1111 1111<br>\n12", "Order 5<br>[card]<br>\n12"),
+            // Source is broken into lines anywhere.
+            ("<p>4111 1111\n      1111 1111</p>", "<p>[card]</p>"),
+            (
+                "<td>4111</td>\n  <td>1111</td>\n  <td>1111</td>\n  <td>1111</td>",
+                "<td>[card]</td><td></td><td></td><td></td>",
+            ),
+            (
+                "<a title='&#52;111111111111111' href=\"tel:4111-1111-1111-1111\">x</a>",
+                "<a title='[card]' href=\"tel:[card]\">x</a>",
+            ),
+            ("<p>IBAN DE89\n3704 0044</p>\n<p>0532 0130 00</p>", "<p>IBAN [iban]</p><p></p>"),
+            ("<p>a  b\n\n c</p> <p>d</p>", "<p>a  b\n\n c</p> <p>d</p>"),
+        ] {
+            assert_eq!(rules.clean_html(html.into()), cleaned, "{html}");
+        }
     }
 }

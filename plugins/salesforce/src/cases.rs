@@ -26,6 +26,15 @@ pub(crate) fn opened(api: &Api, event: &Interaction, contact: &str) -> Option<Fi
 
 /// What the end of a conversation changes.
 pub(crate) fn closed(api: &Api, case: &str) -> Option<Fields> {
-    let status = api.settings.case_closed_status.as_deref().filter(|_| api.settings.cases)?;
+    in_status(api, case, api.settings.case_closed_status.as_deref())
+}
+
+/// What changes when it goes on.
+pub(crate) fn reopened(api: &Api, case: &str) -> Option<Fields> {
+    in_status(api, case, api.settings.case_reopened_status.as_deref())
+}
+
+fn in_status(api: &Api, case: &str, status: Option<&str>) -> Option<Fields> {
+    let status = status.filter(|_| api.settings.cases)?;
     Some(fields([("id", case.into()), ("Status", status.into())]))
 }

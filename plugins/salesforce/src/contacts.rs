@@ -31,7 +31,9 @@ pub(crate) fn find(api: &Api, person: &Person, known: Option<&Note>) -> Result<F
         None => locate(api, &[person])?.remove(&person.id),
     };
     let contact = record.as_ref().and_then(|record| text(record, "Id")).map(Note::id);
-    Ok(Found { attributes: record.as_ref().map(|record| attributes(api, record)), contact, extra: None })
+    // Of whom is there no longer, nothing is known.
+    let attributes = record.as_ref().map_or_else(|| "{}".to_owned(), |record| attributes(api, record));
+    Ok(Found { attributes: Some(attributes), contact, extra: None })
 }
 
 /// What is brought back of a contact, by our names.

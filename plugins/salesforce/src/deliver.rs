@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use omnigate_plugin::connector::{Context, Item, Note, Person, Taken};
+use omnigate_plugin::connector::{Context, Item, Note, Person, Taken, in_order};
 use omnigate_plugin::interaction::{Interaction, Task};
-use omnigate_plugin::serde_json::from_str;
 use omnigate_plugin::{Fault, FaultKind};
 
 use crate::activities::{SUBTYPE, TASK, change_of, written};
 use crate::api::{Api, Fields, Written};
-use crate::cases::{CASE, closed, opened};
+use crate::cases::{CASE, closed, opened, reopened};
 use crate::contacts::{cases_there, id_of, whereabouts};
 use crate::creating::{Resolved, resolve};
 use crate::files::{self, File};
@@ -19,8 +18,6 @@ type Answer = Result<Taken, Fault>;
 
 /// One interaction on its way.
 struct Work<'a> {
-    /// Among the answers.
-    place: usize,
     event: Interaction,
     item: &'a Item,
     answer: Option<Answer>,
@@ -34,20 +31,7 @@ struct Work<'a> {
 }
 
 pub(crate) fn deliver(ctx: &Context, api: &Api, items: &[Item]) -> Result<Vec<Answer>, Fault> {
-    let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
-    let mut all = Vec::with_capacity(items.len());
-    for (place, item) in items.iter().enumerate() {
-        match from_str::<Interaction>(&item.interaction) {
-            Ok(event) => all.push(Work::of(place, item, event)),
-            Err(error) => answers[place] = Some(Err(error.into())),
-        }
-    }
-    work(ctx, api, &mut all)?;
-    for one in all {
-        let place = one.place;
-        answers[place] = Some(one.end());
-    }
-    Ok(answers.into_iter().flatten().collect())
+    in_order(items, Work::of, |all| work(ctx, api, all), Work::end)
 }
 
 fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
@@ -58,16 +42,15 @@ fn work(ctx: &Context, api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
         write(api, all)?;
     }
     change(api, all)?;
-    close_cases(api, all)?;
+    move_cases(api, all)?;
     attach_files(ctx, api, all)
 }
 
 impl<'a> Work<'a> {
     /// What is about nobody, or nothing that Salesforce keeps, is done already.
-    fn of(place: usize, item: &'a Item, event: Interaction) -> Self {
+    fn of(item: &'a Item, event: Interaction) -> Self {
         let is_nothing = event.task() == Task::Nothing || item.person.is_none();
         Self {
-            place,
             answer: is_nothing.then(|| Ok(Taken::nothing())),
             activity: None,
             contact: item.known.contact.as_ref().and_then(id_of),
@@ -181,8 +164,8 @@ fn rewrite(api: &Api, all: &mut [Work<'_>], again: &BTreeSet<usize>) -> Result<(
         task.remove(SUBTYPE);
         task
     };
-    let places: BTreeSet<usize> = again.iter().map(|at| all[*at].place).collect();
-    let answers = upsert(api, TASK, all, |one| places.contains(&one.place).then(|| without(one)))?;
+    let ids: BTreeSet<&str> = again.iter().map(|at| all[*at].event.id.as_str()).collect();
+    let answers = upsert(api, TASK, all, |one| ids.contains(one.event.id.as_str()).then(|| without(one)))?;
     for (at, written) in answers {
         all[at].note_activity(written);
     }
@@ -255,8 +238,10 @@ fn open_cases(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn close_cases(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
-    update(api, CASE, Task::Close, all, |one| closed(api, one.case.as_deref()?))
+/// Of conversations that end, and of those that go on.
+fn move_cases(api: &Api, all: &mut [Work<'_>]) -> Result<(), Fault> {
+    update(api, CASE, Task::Close, all, |one| closed(api, one.case.as_deref()?))?;
+    update(api, CASE, Task::Reopen, all, |one| reopened(api, one.case.as_deref()?))
 }
 
 // ---- files

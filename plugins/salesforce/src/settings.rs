@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) cases: bool,
     pub(crate) case_origin: Option<String>,
     pub(crate) case_closed_status: Option<String>,
+    pub(crate) case_reopened_status: Option<String>,
     pub(crate) organization_id: Option<String>,
     /// Whether files of messages are uploaded.
     pub(crate) files: bool,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 pub use crate::connector_bindings::exports::omnigate::connector::crm::{
     Change, Context, Field, Found, Item, News, Note, Notes, Outcome, Person, Reply, Request, Taken,
 };
+use crate::interaction::Interaction;
 use crate::{Fault, Header};
 
 /// A connector. Every call runs in a fresh instance, as with adapters.
@@ -30,6 +31,32 @@ pub trait Connector {
         let _ = (ctx, request);
         Err(Fault::not_found("this connector takes no requests"))
     }
+}
+
+/// Reads interactions, works on those that can be read, and answers for all of them in their order. What cannot be read harms no
+/// other.
+///
+/// # Errors
+/// Those of `work`: a fault of the whole call.
+pub fn in_order<'a, Work>(
+    items: &'a [Item],
+    begin: impl Fn(&'a Item, Interaction) -> Work,
+    work: impl FnOnce(&mut [Work]) -> Result<(), Fault>,
+    end: impl Fn(Work) -> Result<Taken, Fault>,
+) -> Result<Vec<Result<Taken, Fault>>, Fault> {
+    let (mut all, mut unreadable) = (Vec::with_capacity(items.len()), Vec::new());
+    for (place, item) in items.iter().enumerate() {
+        match serde_json::from_str(&item.interaction) {
+            Ok(interaction) => all.push(begin(item, interaction)),
+            Err(error) => unreadable.push((place, Fault::from(error))),
+        }
+    }
+    work(&mut all)?;
+    let mut answers: Vec<_> = all.into_iter().map(end).collect();
+    for (place, fault) in unreadable {
+        answers.insert(place, Err(fault));
+    }
+    Ok(answers)
 }
 
 impl Context {
@@ -128,6 +155,28 @@ macro_rules! connector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_answered_in_its_place() {
+        let item = |interaction: &str| Item {
+            interaction: interaction.into(),
+            person: None,
+            known: Notes { contact: None, conversation: None, activity: None, about: None },
+            attempt: 1,
+            uncertain: false,
+        };
+        let event = |id: &str| {
+            let data = crate::json!({"direction": "inbound", "author": {"kind": "contact"}, "occurred_at": ""});
+            crate::json!({"id": id, "type": "omnigate.message.received", "data": data}).to_string()
+        };
+        let items = [item("{"), item(&event("a")), item("[]"), item(&event("b")), item("")];
+        let noted = |id: String| Ok(Taken { activity: Some(Note::id(id)), ..Taken::nothing() });
+        let answers = in_order(&items, |_, event| event.id, |_| Ok(()), noted);
+        let told: Vec<Option<String>> =
+            answers.into_iter().flatten().map(|answer| Some(answer.ok()?.activity?.id)).collect();
+        assert_eq!(told, [None, Some("a".into()), None, Some("b".into()), None]);
+        assert!(in_order(&items, |_, event| event.id, |_| Err(Fault::unavailable("x")), noted).is_err());
+    }
 
     #[test]
     fn files_of_the_gateway_are_known_by_their_address() {

@@ -39,6 +39,8 @@ pub struct Data {
     pub message_id: Option<String>,
     /// `sent`, `delivered`, `read`, `failed`, ...
     pub status: Option<String>,
+    /// What else the kind tells.
+    pub detail: Option<Value>,
 }
 
 /// From the person or to the person.
@@ -106,6 +108,8 @@ pub enum Task {
     Change,
     /// The conversation is over.
     Close,
+    /// The conversation that was over goes on.
+    Reopen,
     /// It is of no concern there.
     Nothing,
 }
@@ -117,8 +121,13 @@ impl Interaction {
             "message.received" | "message.submitted" | "message.echoed" => Task::Write,
             "message.status" | "message.edited" | "message.deleted" => Task::Change,
             "conversation.closed" => Task::Close,
+            "conversation.opened" if self.is_reopened() => Task::Reopen,
             _ => Task::Nothing,
         }
+    }
+
+    fn is_reopened(&self) -> bool {
+        self.data.detail.as_ref().is_some_and(|detail| detail["reopened"] == true)
     }
 
     /// `sms`, `whatsapp`, ...; empty where it belongs to no channel.

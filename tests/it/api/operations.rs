@@ -96,6 +96,8 @@ async fn a_dead_letter_is_listed_retried_and_dropped() {
     let path = format!("/v1/dead-letters/{}", id(&other["id"]));
     client.call("DELETE", &path, None).await.expect(204);
     client.call("DELETE", &path, None).await.expect(404);
+    let rest = client.get(&format!("/v1/dead-letters?after={}", id(&first["next"]))).await.expect(200).json();
+    assert_eq!(rest, json!({"dead_letters": [], "next": null}), "who pages through goes on where he was");
     client.call("POST", &format!("/v1/dead-letters/{NOBODY}/retry"), None).await.expect(404);
     let list = client.get("/v1/dead-letters").await.expect(200).json();
     assert_eq!(list, json!({"dead_letters": [], "next": null}));

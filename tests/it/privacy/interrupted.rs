@@ -1,5 +1,8 @@
 //! SIGKILL in the middle of an erasure: it goes on at the next start, and its receipt counts everything once.
 
+use omnigate::store::sqlite::SqliteStore;
+use omnigate::store::{Batch, Key, Store as _, Write};
+
 use super::{BOT, contact_of, erase, erased, files_with};
 use crate::support::{ConfigBuilder, Gateway, within};
 
@@ -38,4 +41,27 @@ async fn an_erasure_goes_on_after_a_kill() {
     assert_eq!(files_with(&data, "ann-writes-this"), Vec::<String>::new());
     assert!(!files_with(&data, "bob-writes-this").is_empty());
     assert_eq!(erase(&client, &ann).await.expect(200).json(), receipt);
+}
+
+#[tokio::test]
+async fn an_erasure_that_cannot_be_read_is_told_and_holds_up_nobody() {
+    let gateway = Gateway::start(ConfigBuilder::new().telegram(&BOT, None)).await;
+    BOT.text(1, 501, "ann-writes-this").send(&gateway.client()).await.expect(200);
+    let (_, stopped) = gateway.terminate().await;
+    let data = stopped.directory().join("data");
+    let first = "00000000-0000-7000-8000-000000000000";
+    let damaged = Write::put(Key::of(&["erasing", first]), "{\"person\": 5");
+    let store = SqliteStore::open(&data).unwrap();
+    store.commit(Batch { writes: vec![damaged], ..Batch::default() }).await.unwrap();
+    drop(store);
+    let gateway = stopped.start().await;
+    let client = gateway.client();
+    let told = gateway.log.line("an erasure is not finished").await;
+    assert!(told.contains(first) && told.contains("damaged"), "{told}");
+    let ann = contact_of(&client, "telegram:501&scope=bot").await;
+    let receipt = erased(&client, &ann).await;
+    assert_eq!(receipt["removed"]["contacts"], 1, "{receipt}");
+    assert_eq!(files_with(&data, "ann-writes-this"), Vec::<String>::new());
+    let figures = String::from_utf8(client.get("/metrics").await.expect(200).body.to_vec()).unwrap();
+    assert!(figures.contains("omnigate_erasures_stuck 1\n"), "{figures}");
 }

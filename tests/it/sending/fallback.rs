@@ -62,7 +62,8 @@ async fn what_is_not_delivered_in_time_goes_on_and_a_late_delivery_is_told() {
     let status = stage.status(&sent, "the next way", |data| data["channel"]["name"] == "wa").await;
     assert_eq!(status["detail"]["why"], "not-delivered", "{status}");
     said(&stage.wa, "Hello", wa_text).await;
-    stage.status(&sent, "it is on its way", |data| data["channel"]["name"] == "wa" && data["status"] == "sent").await;
+    let is_on_its_way = |data: &Value| data["channel"]["name"] == "wa" && data["detail"]["status"] == "sent";
+    stage.status(&sent, "it is on its way", is_on_its_way).await;
     stage.sms_receipt(&sent, "delivered").await;
     let delivered = stage.reaches(&sent, "delivered").await;
     assert_eq!(delivered["channel"]["name"], "sms", "{delivered}");

@@ -11,6 +11,9 @@ pub const KEY: &str = "it-key-0123456789abcdef";
 /// As providers reach the gateway: fixed, since signatures cover it and the port is not known beforehand.
 pub const PUBLIC_URL: &str = "https://gate.example";
 
+/// Longer than any CRM of a test takes, however busy the machine is.
+const PATIENT: &str = "30s";
+
 /// A configuration, section by section.
 #[derive(Clone, Debug)]
 pub struct ConfigBuilder {
@@ -147,6 +150,7 @@ impl ConfigBuilder {
             .set(&section, "secrets", json!({"access_token": HubSpot::TOKEN, "client_secret": HubSpot::CLIENT_SECRET}))
             .set(&section, "grants", json!({"hosts": [address.to_string()]}))
             .set(&section, "fields", json!({"read": {"owner": "owner", "vip": "vip"}}))
+            .set(&section, "lookup_timeout", PATIENT)
             .set(&section, "requests_per_second", 20)
     }
 
@@ -163,6 +167,7 @@ impl ConfigBuilder {
             .set(&section, "secrets", json!({"oauth": oauth, "outbound_message_key": Salesforce::MESSAGE_KEY}))
             .set(&section, "grants", json!({"hosts": [address.to_string()]}))
             .set(&section, "fields", json!({"read": {"owner": "Owner.Name", "vip": "VIP__c"}}))
+            .set(&section, "lookup_timeout", PATIENT)
             .set(&section, "requests_per_second", 20)
     }
 

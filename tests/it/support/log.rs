@@ -41,6 +41,14 @@ impl Log {
         self.lines(words, 1).await.remove(0)
     }
 
+    /// The first line that contains one of these, once it is there.
+    #[allow(dead_code, reason = "the tests of pages start another program that may fail")]
+    pub async fn line_of(&self, words: &[&str]) -> String {
+        let is_it = |line: &&String| words.iter().any(|words| line.contains(words));
+        let find = || self.lines.lock().unwrap().iter().find(is_it).cloned();
+        wait_for(&format!("a line with one of {words:?}"), &mut self.news.clone(), find).await
+    }
+
     /// The lines that contain `words`, once there are so many.
     pub async fn lines(&self, words: &str, count: usize) -> Vec<String> {
         let find = || {

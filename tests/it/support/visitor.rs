@@ -51,6 +51,23 @@ impl Visitor {
         self.until("ack").await;
     }
 
+    /// Waits for a frame of that kind.
+    pub async fn hears(&mut self, kind: &str) -> Value {
+        self.until(kind).await
+    }
+
+    /// Waits until the gateway closes the socket; gives the close code.
+    pub async fn closed(&mut self) -> u16 {
+        let close = async {
+            loop {
+                if let Message::Close(Some(close)) = self.socket.next().await.expect("a close frame first").unwrap() {
+                    return close.code.into();
+                }
+            }
+        };
+        within("the end of the socket", close).await
+    }
+
     async fn send(&mut self, frame: &Value) {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }

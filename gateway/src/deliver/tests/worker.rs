@@ -280,7 +280,7 @@ async fn a_dead_letter_can_be_retried_and_dropped() {
     let dead = DeadLetters::new(Arc::clone(&place.store));
     let letters = letters(&dead, 3).await;
     assert!(letters.iter().all(|letter| letter.attempts == 4 && letter.reason == "scripted"));
-    assert_eq!(dead.list(None, Some(&letters[0]), 1).await.unwrap(), letters[1..2]);
+    assert_eq!(dead.list(None, Some(letters[0].id), 1).await.unwrap(), letters[1..2]);
     assert_eq!(dead.get(letters[2].id).await.unwrap().as_ref(), Some(&letters[2]));
 
     well.store(true, Ordering::SeqCst);

@@ -97,7 +97,11 @@ impl MediaType {
         let disposition = headers.parameters("content-disposition").unwrap_or_default();
         Self {
             name: content_type.essence().unwrap_or_else(|| fallback.to_owned()),
-            file_name: disposition.name("filename").or_else(|| content_type.name("name")),
+            file_name: headers
+                .continued("content-disposition", "filename")
+                .or_else(|| disposition.name("filename"))
+                .or_else(|| headers.continued("content-type", "name"))
+                .or_else(|| content_type.name("name")),
             field: disposition.name("name"),
             parameters: content_type.all,
             disposition: Some(disposition.main).filter(|word| !word.is_empty()),

@@ -106,6 +106,11 @@ impl<'a> Headers<'a> {
         date.to_timestamp().checked_mul(1000)
     }
 
+    /// A parameter of that field that is written in pieces.
+    pub(super) fn continued(&self, name: &str, parameter: &str) -> Option<String> {
+        super::continued::value(&self.raw(name)?, parameter).filter(|value| !value.trim().is_empty())
+    }
+
     /// `Content-Type` or `Content-Disposition`.
     pub(super) fn parameters(&self, name: &str) -> Option<Parameters> {
         let raw = self.raw(name)?;
