@@ -43,14 +43,12 @@ async fn a_loop_ends_at_the_processor_limit_in_every_export() {
     let (plugin, channel) = (&bench.plugin, bench.channel("loops", &[]));
     let opening = Opening { query: "loop".into(), ..Opening::default() };
     let state = SessionState { address: None, memory: "{}".into() };
-    let began = Instant::now();
     assert_eq!(broken(bench.act(&channel, "loop", "").await), Broken::CpuLimit);
     assert_eq!(broken(plugin.send(&channel, 1, message("loop")).await), Broken::CpuLimit);
     assert_eq!(broken(plugin.locate(&channel, 1, "loop").await), Broken::CpuLimit);
     assert_eq!(broken(plugin.show(&channel, visitor(), Some("loop"), Signal::Typing(true)).await), Broken::CpuLimit);
     assert_eq!(broken(plugin.open(&channel, opening).await), Broken::CpuLimit);
     assert_eq!(broken(plugin.frame(&channel, state, "loop").await), Broken::CpuLimit);
-    assert!(began.elapsed() < bench.limits.wall, "{:?}", began.elapsed());
     bench.is_whole().await;
 }
 

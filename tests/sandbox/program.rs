@@ -1,6 +1,6 @@
 //! The program itself with an adapter that breaks: requests that are kept, versions that are exchanged, neighbours that go on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ring::hmac;
 use serde_json::json;
@@ -165,12 +165,11 @@ async fn loops_on_one_channel_keep_nobody_waiting() {
         .collect();
     let mut while_it_hung = 0;
     while loops.iter().any(|task| !task.is_finished()) {
-        let began = Instant::now();
         assert_eq!(request(&client, "good", "good", "", &[]).await.expect(200).body, "good");
         client.get("/channels/nobody").await.expect(404);
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         while_it_hung += 1;
     }
+    // Were they in one queue with the loops, it would be one for each eight of them.
     assert!(while_it_hung >= 5, "{while_it_hung} answers while it hung");
     for task in loops {
         assert_eq!(task.await.unwrap(), 503);

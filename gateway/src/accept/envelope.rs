@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::customer::{Attribution, News};
@@ -6,6 +7,9 @@ use crate::interaction::{
 };
 use crate::store::{DedupeKey, NewEvent};
 
+/// Most events are shorter.
+const EVENT_BYTES: usize = 2 << 10;
+
 /// W3C Trace Context of the work in hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace(String);
@@ -13,9 +17,13 @@ pub struct Trace(String);
 impl Trace {
     /// Goes on with a caller's trace, or begins one.
     pub fn from_header(traceparent: Option<&str>) -> Self {
-        let own = hex::encode(&Uuid::new_v4().as_bytes()[8..]);
-        let trace = traceparent.filter(|text| is_traceparent(text)).map(|text| text[3..35].to_owned());
-        Self(format!("00-{}-{own}-01", trace.unwrap_or_else(|| hex::encode(Uuid::new_v4().as_bytes()))))
+        let (mut trace, mut span) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+        let trace = match traceparent.filter(|text| is_traceparent(text)) {
+            Some(text) => &text[3..35],
+            None => Uuid::new_v4().simple().encode_lower(&mut trace),
+        };
+        let span = &Uuid::new_v4().simple().encode_lower(&mut span)[16..];
+        Self(["00", trace, span, "01"].join("-"))
     }
 
     /// Whether a text is a `traceparent` of version 00.
@@ -166,21 +174,16 @@ pub(super) fn event(
         traceparent: trace.as_str().to_owned(),
         data,
     };
-    let body = serde_json::to_vec(&event).unwrap_or_else(|error| unreachable!("events have string keys: {error}"));
+    let body = body(&event);
     let channel = channel.unwrap_or_default();
-    NewEvent {
-        id,
-        kind,
-        lane,
-        conversation,
-        contact: owner,
-        channel,
-        target,
-        time,
-        dedupe,
-        body: body.into(),
-        raw: None,
-    }
+    NewEvent { id, kind, lane, conversation, contact: owner, channel, target, time, dedupe, body, raw: None }
+}
+
+/// What is kept takes no more room than it needs, and is not moved while it grows.
+fn body(event: &Event) -> Bytes {
+    let mut body = Vec::with_capacity(EVENT_BYTES);
+    serde_json::to_writer(&mut body, event).unwrap_or_else(|error| unreachable!("events have string keys: {error}"));
+    Bytes::copy_from_slice(&body)
 }
 
 fn source(data: &Interaction) -> String {

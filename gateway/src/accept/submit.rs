@@ -159,7 +159,7 @@ impl Accept {
         let mut session = self.directory.session(now).on_behalf_of(submission.backend.as_deref());
         let attribution = session.attribute(&[&submission.way.to], &submission.way.channel.name).await?;
         if !attribution.conversation.allows(submission.backend.as_deref()) {
-            return Err(SubmitError::Controlled(attribution.conversation.control.unwrap_or_default()));
+            return Err(SubmitError::Controlled(attribution.conversation.control.clone().unwrap_or_default()));
         }
         if let Some(reply) = submission.in_reply_to {
             self.check_reply(reply, &attribution.contact.members).await?;
@@ -254,7 +254,7 @@ impl Accept {
     pub async fn last_address(&self, contact: Uuid) -> Result<Option<Addressed>, StoreError> {
         let Some(known) = self.directory.person(contact).await? else { return Ok(None) };
         if let Some(inbound) = known.last_inbound() {
-            return Ok(Some(Addressed { channel: inbound.channel, to: inbound.from }));
+            return Ok(Some(Addressed { channel: inbound.channel.clone(), to: inbound.from.clone() }));
         }
         let (contacts, kinds) = (known.ids(), vec![Kind::MessageSubmitted]);
         let filter = crate::store::Filter { contacts, kinds, ..Default::default() };

@@ -78,3 +78,27 @@ fn why(connector: &Connector, wanted: &[String], channel: &str, kind: Option<Kin
         false => elsewhere,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_is_told_by_channel_and_kind() {
+        let text = "[connectors.care]\nplugin = \"x\"\nchannels = [\"support-*\", \"chat\"]\n";
+        let config = Config::parse(text, Path::new(""), &|_| None).unwrap().config;
+        let wanted = ["message.received".to_owned(), "message.status".to_owned()];
+        let why = |channel: &str, kind| why(&config.connectors["care"], &wanted, channel, kind);
+        let elsewhere = "channel is \"sales\", not \"support-*\" or \"chat\"";
+        for (channel, kind, expected) in [
+            ("support-sms", Some(Kind::MessageReceived), "gets it".to_owned()),
+            ("chat", None, "gets it".to_owned()),
+            ("sales", Some(Kind::MessageReceived), elsewhere.to_owned()),
+            ("sales", None, elsewhere.to_owned()),
+            ("sales", Some(Kind::MessageStatus), format!("{elsewhere}: gets it only if it has what this changes")),
+            ("chat", Some(Kind::MessageReaction), "takes no message.reaction".to_owned()),
+        ] {
+            assert_eq!(why(channel, kind), expected, "{channel} {kind:?}");
+        }
+    }
+}

@@ -102,8 +102,7 @@ impl Remote {
         let mut request = Request { method, url, headers, body: Bytes::new() };
         request.headers.insert(header::AUTHORIZATION, self.authorization.clone());
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        let response =
-            self.egress.exchange(&request, Reach::Granted).await.map_err(|error| self.unreachable(&error))?;
+        let response = self.egress.exchange(request, Reach::Granted).await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
     }
 

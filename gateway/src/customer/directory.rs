@@ -71,7 +71,10 @@ impl Directory {
     /// # Errors
     /// If the store cannot be read.
     pub async fn find(&self, identity: &Identity) -> Result<Option<Uuid>, StoreError> {
-        let address = identity.address();
+        self.find_by(identity.address()).await
+    }
+
+    pub(super) async fn find_by(&self, address: String) -> Result<Option<Uuid>, StoreError> {
         let generation = {
             let mut cache = self.cache();
             if let Some(id) = cache.addresses.get(&address) {
@@ -79,7 +82,7 @@ impl Directory {
             }
             cache.generation
         };
-        let Some(entry) = self.store.get(&Contact::identity_key(identity)).await? else { return Ok(None) };
+        let Some(entry) = self.store.get(&Contact::address_key(&address)).await? else { return Ok(None) };
         let id = Uuid::from_slice(&entry.value)
             .map_err(|_| StoreError::Corrupt("an identity points to no contact".into()))?;
         self.cache().keep_address(generation, address, id);
@@ -156,7 +159,7 @@ impl Directory {
             threads.extend(self.thread(id).await?);
         }
         let received = Filter { contacts: ids, kinds: vec![Kind::MessageReceived], ..Filter::default() };
-        let last_inbound = self.newest(&received).await?.and_then(|record| last_inbound(&record));
+        let last_inbound = self.newest(&received).await?.and_then(|record| last_inbound(&record)).map(Arc::new);
         Ok(Known::new(members, threads, last_inbound))
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Draft {
     pub(super) new_identities: Vec<(Identity, Uuid)>,
     /// Addresses that begin anew with another member.
     pub(super) moved: Vec<(Identity, Uuid)>,
-    pub(super) inbound: Option<LastInbound>,
+    pub(super) inbound: Option<Arc<LastInbound>>,
     /// Joined or separated: what memory has of these members is of no use any more.
     pub(super) regrouped: bool,
 }
@@ -165,15 +165,20 @@ impl Draft {
     }
 
     /// The conversation that a message of a member on a channel belongs to, and whether it is a new one.
-    pub(super) fn converse(&mut self, owner: Uuid, scene: &Scene<'_>, news: &mut Vec<News>) -> (Conversation, bool) {
+    pub(super) fn converse(
+        &mut self,
+        owner: Uuid,
+        scene: &Scene<'_>,
+        news: &mut Vec<News>,
+    ) -> (Arc<Conversation>, bool) {
         let going_on = self.current_on(scene.rules.group_by, scene.channel);
         if let Some(index) = going_on
             && self.goes_on(index, scene, owner, news)
         {
             self.threads[index].spoken = true;
-            return (self.threads[index].conversation.value().clone(), false);
+            return (Arc::clone(&self.threads[index].conversation.kept.value), false);
         }
-        (self.open(owner, scene, news), true)
+        (Arc::new(self.open(owner, scene, news)), true)
     }
 
     /// Where among its conversations the one stands that this channel shares.
@@ -300,7 +305,7 @@ impl Draft {
                 thread.last_activity.fetch_max(now.ms(), Ordering::Relaxed);
             }
             if let Some(inbound) = &self.inbound {
-                *known.last_inbound.lock().unwrap_or_else(PoisonError::into_inner) = Some(inbound.clone());
+                *known.last_inbound.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(inbound));
             }
         }
     }

@@ -35,7 +35,7 @@ impl Session<'_> {
         };
         let sides = [(first, draft.current().cloned()), (second, other.current().cloned())];
         let link = Link { id: Uuid::now_v7(), contacts: [first, second], absorbed, at: self.now, why };
-        draft.absorb(other, link.clone());
+        draft.absorb(*other, link.clone());
         self.tell(Kind::ContactLinked, &draft, sides, of_link(&link, kept));
         draft.end_surplus(self.now, &self.directory.rules, &mut self.news);
         self.put(draft);

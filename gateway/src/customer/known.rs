@@ -15,7 +15,7 @@ pub struct Known {
     /// The leader first.
     pub(super) members: Vec<Kept<Member>>,
     pub(super) threads: Vec<Thread>,
-    pub(super) last_inbound: Mutex<Option<LastInbound>>,
+    pub(super) last_inbound: Mutex<Option<Arc<LastInbound>>>,
 }
 
 /// What was read, and its version. Shared by all who decide with it, until one of them changes it.
@@ -43,7 +43,11 @@ pub struct LastInbound {
 }
 
 impl Known {
-    pub(super) fn new(members: Vec<Kept<Member>>, threads: Vec<Thread>, last_inbound: Option<LastInbound>) -> Self {
+    pub(super) fn new(
+        members: Vec<Kept<Member>>,
+        threads: Vec<Thread>,
+        last_inbound: Option<Arc<LastInbound>>,
+    ) -> Self {
         let conversations = threads.iter().map(|thread| &*thread.kept.value);
         let contact = Arc::new(contact(members.iter().map(|kept| &*kept.value), conversations));
         Self { contact, members, threads, last_inbound: Mutex::new(last_inbound) }
@@ -65,7 +69,7 @@ impl Known {
     }
 
     /// The person's newest message, if there was one.
-    pub fn last_inbound(&self) -> Option<LastInbound> {
+    pub fn last_inbound(&self) -> Option<Arc<LastInbound>> {
         self.last_inbound.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -105,7 +105,11 @@ impl Contact {
 
     /// Where an address points to its member.
     pub fn identity_key(identity: &Identity) -> Key {
-        Key::of(&["identity", &identity.address()])
+        Self::address_key(&identity.address())
+    }
+
+    pub(super) fn address_key(address: &str) -> Key {
+        Key::of(&["identity", address])
     }
 
     /// What events tell of the person.

@@ -18,8 +18,8 @@ pub struct Session<'a> {
     pub(super) directory: &'a Directory,
     generation: u64,
     pub(super) now: Time,
-    /// By leader.
-    pub(super) people: BTreeMap<Uuid, Draft>,
+    /// By leader. Boxed: a node of the map has room for many.
+    pub(super) people: BTreeMap<Uuid, Box<Draft>>,
     /// Where to find a member in `people`.
     pub(super) leaders: HashMap<Uuid, Uuid>,
     /// Addresses that got a member in this session.
@@ -35,7 +35,7 @@ pub struct Attribution {
     pub contact: Arc<Contact>,
     /// The member whose address it was: under this id it is found in the log.
     pub owner: Uuid,
-    pub conversation: Conversation,
+    pub conversation: Arc<Conversation>,
     /// This event opened the conversation.
     pub opened: bool,
 }
@@ -66,12 +66,13 @@ impl<'a> Session<'a> {
     /// # Errors
     /// If the store cannot be read.
     pub async fn attribute(&mut self, addresses: &[&Identity], channel: &str) -> Result<Attribution, StoreError> {
-        let owner = match self.find_any(addresses).await? {
-            Some(owner) => owner,
+        let members = self.find_all(addresses).await?;
+        let owner = match members.iter().flatten().next() {
+            Some(owner) => *owner,
             None => self.create(addresses),
         };
-        for identity in addresses {
-            self.vouched(owner, identity, channel).await?;
+        for (identity, member) in addresses.iter().zip(members) {
+            self.vouched(owner, identity, member, channel).await?;
         }
         let (rules, now) = (&self.directory.rules, self.now);
         let control = self.backend.clone().or_else(|| rules.control.clone());
@@ -92,14 +93,14 @@ impl<'a> Session<'a> {
         let Some(owner) = self.find(identity).await? else { return Ok(None) };
         let draft = self.draft(owner).await?;
         let contact = draft.contact();
-        let current = draft.current().cloned();
+        let current = draft.current().cloned().map(Arc::new);
         Ok(current.map(|conversation| Attribution { contact, owner, conversation, opened: false }))
     }
 
     /// Notes the newest message of a member.
     pub fn note_inbound(&mut self, owner: Uuid, inbound: LastInbound) {
         if let Some(draft) = self.leaders.get(&owner).and_then(|leader| self.people.get_mut(leader)) {
-            draft.inbound = Some(inbound);
+            draft.inbound = Some(Arc::new(inbound));
         }
     }
 
@@ -138,7 +139,7 @@ impl<'a> Session<'a> {
 
     /// What must be written together with the events.
     pub fn writes(&self) -> Vec<Write> {
-        self.people.values().flat_map(Draft::writes).collect()
+        self.people.values().flat_map(|draft| draft.writes()).collect()
     }
 
     /// After the commit: `versions` are those of `writes`, in their order.
@@ -160,10 +161,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A channel's word that an address belongs to a person.
-    async fn vouched(&mut self, owner: Uuid, identity: &Identity, channel: &str) -> Result<(), StoreError> {
-        let other = self.find(identity).await?;
-        let Some(other) = other else {
+    /// A channel's word that an address, which is a member's or nobody's yet, belongs to a person.
+    async fn vouched(
+        &mut self,
+        owner: Uuid,
+        identity: &Identity,
+        member: Option<Uuid>,
+        channel: &str,
+    ) -> Result<(), StoreError> {
+        let Some(other) = member else {
             self.learn(owner, identity).await?;
             self.addresses.insert(identity.address(), owner);
             return Ok(());
@@ -197,19 +203,20 @@ impl<'a> Session<'a> {
         Ok(apart(self.draft(one).await?))
     }
 
-    async fn find_any(&self, addresses: &[&Identity]) -> Result<Option<Uuid>, StoreError> {
+    /// The member of each address, in their order.
+    async fn find_all(&self, addresses: &[&Identity]) -> Result<Vec<Option<Uuid>>, StoreError> {
+        let mut members = Vec::with_capacity(addresses.len());
         for identity in addresses {
-            if let Some(id) = self.find(identity).await? {
-                return Ok(Some(id));
-            }
+            members.push(self.find(identity).await?);
         }
-        Ok(None)
+        Ok(members)
     }
 
     pub(super) async fn find(&self, identity: &Identity) -> Result<Option<Uuid>, StoreError> {
-        match self.addresses.get(&identity.address()) {
+        let address = identity.address();
+        match self.addresses.get(&address) {
             Some(id) => Ok(Some(*id)),
-            None => self.directory.find(identity).await,
+            None => self.directory.find_by(address).await,
         }
     }
 
@@ -233,7 +240,8 @@ impl<'a> Session<'a> {
         id
     }
 
-    pub(super) fn put(&mut self, draft: Draft) {
+    pub(super) fn put(&mut self, draft: impl Into<Box<Draft>>) {
+        let draft = draft.into();
         let leader = draft.leader();
         self.leaders.extend(draft.members.iter().map(|member| (member.value().id, leader)));
         self.people.insert(leader, draft);
@@ -250,6 +258,6 @@ impl<'a> Session<'a> {
             self.put(Draft::of(known));
         }
         let leader = self.leaders.get(&member);
-        leader.and_then(|leader| self.people.get_mut(leader)).ok_or_else(missing)
+        leader.and_then(|leader| self.people.get_mut(leader)).map(|draft| &mut **draft).ok_or_else(missing)
     }
 }

@@ -119,7 +119,7 @@ impl Target for Backend {
             Ok(request) => request,
             Err(error) => return Outcome::Retry { after: None, why: error.to_string(), scope: Scope::Lane },
         };
-        let answer = timeout(self.timeout, self.egress.exchange(&request, Reach::Granted)).await;
+        let answer = timeout(self.timeout, self.egress.exchange(request, Reach::Granted)).await;
         match answer.unwrap_or(Err(Error::Timeout)) {
             Ok(answer) => {
                 let outcome = judge(answer.status(), answer.headers());

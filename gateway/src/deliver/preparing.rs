@@ -130,7 +130,9 @@ impl ChannelSender {
     async fn last_inbound(&self, contact: Uuid) -> Result<Option<String>, StoreError> {
         let known = self.directory.person(contact).await?;
         let inbound = known.and_then(|known| known.last_inbound());
-        Ok(inbound.filter(|inbound| inbound.channel == self.channel.name).and_then(|inbound| inbound.external_id))
+        Ok(inbound
+            .filter(|inbound| inbound.channel == self.channel.name)
+            .and_then(|inbound| inbound.external_id.clone()))
     }
 
     /// Files of ours get an address that the provider can open, and the adapter may read them.

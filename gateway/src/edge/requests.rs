@@ -113,9 +113,9 @@ impl Edge {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let whole = parts.uri.path_and_query().map_or(path, |whole| whole.as_str());
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         Request {
-            method: parts.method.to_string(),
+            method: parts.method.as_str().to_owned(),
             path: below,
             query,
             url: format!("{}{whole}", self.public_url.as_str().trim_end_matches('/')),

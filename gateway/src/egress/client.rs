@@ -118,7 +118,7 @@ impl Egress {
     ) -> Result<Response<Incoming>, Error> {
         for _ in 0..=REDIRECTS_MAX {
             let Allowed(reach) = check(&request.url).map_err(Error::Denied)?;
-            let response = self.exchange(&request, reach).await?;
+            let response = self.exchange(request.clone(), reach).await?;
             match redirected(&request, &response)? {
                 Some(next) => request = next,
                 None => return Ok(response),
@@ -131,12 +131,12 @@ impl Egress {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn exchange(&self, request: &Request, reach: Reach) -> Result<Response<Incoming>, Error> {
-        let mut message = hyper::Request::new(Full::new(request.body.clone()));
-        *message.method_mut() = request.method.clone();
-        *message.uri_mut() =
-            request.url.as_str().parse().map_err(|_| Error::Denied("the address is not valid".into()))?;
-        *message.headers_mut() = request.headers.clone();
+    pub async fn exchange(&self, request: Request, reach: Reach) -> Result<Response<Incoming>, Error> {
+        let Request { method, url, headers, body } = request;
+        let mut message = hyper::Request::new(Full::new(body));
+        *message.method_mut() = method;
+        *message.uri_mut() = url.as_str().parse().map_err(|_| Error::Denied("the address is not valid".into()))?;
+        *message.headers_mut() = headers;
         self.pool(reach).request(message).await.map_err(|error| classify(&error))
     }
 

@@ -67,7 +67,7 @@ impl Identity {
 
     /// The address as one text, without the name: the key under which it is kept.
     pub fn address(&self) -> String {
-        let address = format!("{}:{}:{}", self.scheme, self.scope.as_deref().unwrap_or_default(), self.value);
+        let address = [&self.scheme, self.scope.as_deref().unwrap_or_default(), &self.value].join(":");
         if self.scheme == "email" { address.to_lowercase() } else { address }
     }
 

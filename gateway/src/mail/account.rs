@@ -105,6 +105,9 @@ impl Account {
     pub fn of(settings: &Map<String, Value>) -> Result<Self, Broken> {
         let typed = Typed::deserialize(Value::Object(settings.clone()));
         let Typed { address, imap, smtp } = typed.map_err(|error| ("", error.to_string()))?;
+        for (place, server) in [("imap.host", &imap), ("smtp.host", &smtp)] {
+            server.as_ref().map_or(Ok(()), |server| bare(&server.host)).map_err(|rule| (place, rule))?;
+        }
         let imap = imap.map(|imap| fetching(imap, address.as_deref())).transpose()?;
         Ok(Self { imap, smtp: smtp.map(|smtp| smtp.server([465, 587, 25], address.as_deref())) })
     }
@@ -118,6 +121,12 @@ fn fetching(typed: TypedServer, address: Option<&str>) -> Result<Fetching, Broke
         from: typed.from.as_deref().map_or(Ok(Start::Now), start).map_err(|rule| ("imap.from", rule))?,
         server: typed.server([993, 143, 143], address),
     })
+}
+
+/// Neither a scheme nor a port, which have settings of their own.
+fn bare(host: &str) -> Result<(), String> {
+    let rule = "must be the name or the address of a host alone, such as \"imap.example.com\": how to connect is said by port and tls";
+    url::Host::parse(host).map(drop).map_err(|_| rule.to_owned())
 }
 
 fn poll(text: &str) -> Result<Duration, String> {
@@ -216,6 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_names_or_addresses() {
+        for host in ["imap.example.com", "localhost", "192.0.2.1", "[::1]", "bücher.example"] {
+            assert!(account(json!({"imap": {"host": host}})).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
     fn what_is_typed_counts_and_the_address_logs_in() {
         let imap = json!({"host": "h", "after": {"move": "Done"}, "poll": "5m", "from": "2026-11-01"});
         let imap = account(json!({"address": "a@b", "imap": imap})).unwrap().imap.unwrap();
@@ -226,9 +242,13 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_told_with_its_place() {
-        for (imap, place) in
-            [(json!({"host": "h", "poll": "200ms"}), "imap.poll"), (json!({"host": "h", "from": "x"}), "imap.from")]
-        {
+        for (imap, place) in [
+            (json!({"host": "h", "poll": "200ms"}), "imap.poll"),
+            (json!({"host": "h", "from": "x"}), "imap.from"),
+            (json!({"host": "imaps://h"}), "imap.host"),
+            (json!({"host": "h:993"}), "imap.host"),
+            (json!({"host": ""}), "imap.host"),
+        ] {
             assert_eq!(account(json!({"imap": imap})).unwrap_err().0, place);
         }
     }

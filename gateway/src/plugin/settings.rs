@@ -43,8 +43,23 @@ fn rules(error: &ValidationError<'_>, manifest: &Manifest) -> Vec<(String, Strin
         ValidationErrorKind::AnyOf { .. } => {
             vec![(String::new(), hinted(one_of(schema, error.schema_path().as_str())))]
         }
+        ValidationErrorKind::OneOfNotValid { .. } => {
+            let described = description(schema, error.schema_path().as_str()).map(|text| format!(": {text}"));
+            let rule = format!(
+                "{} fits none of the forms that are possible{}",
+                error.instance(),
+                described.unwrap_or_default()
+            );
+            vec![(String::new(), hinted(rule.trim_end_matches('.').to_owned()))]
+        }
         _ => vec![(String::new(), hinted(error.to_string()))],
     }
+}
+
+/// What the schema says of the place that a rule is for.
+fn description<'a>(schema: &'a Value, rule: &str) -> Option<&'a str> {
+    let place = rule.rsplit_once('/').map_or("", |(place, _)| place);
+    schema.pointer(place)?.get("description")?.as_str()
 }
 
 /// What an object may have, by the place of the rule that it has nothing else.
@@ -89,6 +104,7 @@ mod tests {
                 "type": "object", "additionalProperties": false, "required": ["account"],
                 "anyOf": [{ "required": ["from"] }, { "required": ["pool", "region"] }],
                 "properties": {
+                    "after": { "description": "Keep it, or where to move it.", "oneOf": [{ "const": "keep" }, { "type": "object" }] },
                     "account": { "type": "string" }, "from": { "type": "string" }, "pool": {}, "region": {},
                     "rules": { "type": "array", "items": {
                         "type": "object", "additionalProperties": false, "properties": { "words": { "type": "array" } },
@@ -119,6 +135,12 @@ mod tests {
             [
                 "channels.a.settings.account: is required",
                 "channels.a.settings.rules[1].word: unknown key; did you mean \"words\"?",
+            ]
+        );
+        assert_eq!(
+            told(&json!({ "account": "x", "from": "y", "after": "burn" })),
+            [
+                "channels.a.settings.after: \"burn\" fits none of the forms that are possible: Keep it, or where to move it"
             ]
         );
         assert!(told(&json!({ "account": "x", "from": "y" })).is_empty());

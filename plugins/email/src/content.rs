@@ -6,8 +6,10 @@ use omnigate_plugin::serde_json;
 
 use crate::host::Host;
 use crate::html::Rendered;
+use crate::mime::Headers;
 use crate::quote::{self, Split};
 use crate::read::{Enclosed, File, Mail};
+use crate::subject;
 
 /// Files of one mail: the gateway takes a hundred parts.
 const FILES_MAX: usize = 80;
@@ -108,8 +110,25 @@ fn cut(text: &mut String) -> bool {
     is_long
 }
 
-/// Lines tell the quote mostly; where they do not, the markup may.
+/// What is new. Where that is nothing, and nothing is answered, the old is what the mail brings.
 fn split(mail: &Mail<'_>, page: Option<&Rendered>) -> Split {
+    let split = apart(mail, page);
+    match split.quoted {
+        Some(quoted) if split.new.is_empty() && !is_answer(&mail.headers) => {
+            Split { new: quoted, quoted: None, is_below: false }
+        }
+        quoted => Split { quoted, ..split },
+    }
+}
+
+fn is_answer(headers: &Headers<'_>) -> bool {
+    let subject = headers.text("subject").unwrap_or_default();
+    let says_so = headers.has("in-reply-to") || headers.has("references") || subject::is_answer(&subject);
+    says_so && !subject::is_forward(&subject)
+}
+
+/// Lines tell the quote mostly; where they do not, the markup may.
+fn apart(mail: &Mail<'_>, page: Option<&Rendered>) -> Split {
     let by_markup = || page.map(|page| quote::split(&page.text, page.quote.as_ref().map(|quote| quote.text_at)));
     if mail.text.is_empty() {
         return by_markup().unwrap_or_else(|| quote::split("", None));

@@ -109,6 +109,13 @@ pub(crate) fn is_answer(subject: &str) -> bool {
     false
 }
 
+/// Whether something is passed on: the last thing that was done with it.
+pub(crate) fn is_forward(subject: &str) -> bool {
+    let subject = crate::text::one_line(subject);
+    let rest = tag(&subject).map_or(subject.as_str(), |(_, after)| after);
+    prefix(rest).is_some_and(|(is_answer, _)| !is_answer)
+}
+
 /// Fit for finding a conversation again.
 pub(crate) fn tells(subject: &str) -> bool {
     const WEIGHT_MIN: usize = 3;
@@ -176,6 +183,12 @@ mod tests {
     fn answers_are_told_from_what_is_passed_on() {
         assert!(is_answer("AW: x") && is_answer("Fwd: Re: x") && is_answer("[l] Re: x"));
         assert!(!is_answer("Fwd: x") && !is_answer("x: Re: y") && !is_answer(""));
+    }
+
+    #[test]
+    fn what_was_done_last_counts() {
+        assert!(is_forward("WG: AW: x") && is_forward("[l] Fwd: x"));
+        assert!(!is_forward("Re: Fwd: x") && !is_forward("x"));
     }
 
     #[test]

@@ -40,6 +40,12 @@ fn what_is_wrong_with_a_mailbox_is_told_before_it_is_opened() {
     ] {
         assert!(bare.contains(expected), "{expected}\n{bare}");
     }
+    let address = json!({ "address": "support@example.com", "imap": { "host": "imaps://mail.example.com:993" } });
+    let address = said(&address, &all, &granted);
+    assert!(
+        address.contains("channels.inbox.settings.imap.host: must be the name or the address of a host alone"),
+        "{address}"
+    );
     let often = json!({ "imap": { "host": "mail.example.com", "poll": "200ms", "user": "" } });
     let often = said(&often, &json!({}), &granted);
     assert!(often.contains("channels.inbox.settings.imap.poll: must be a duration from \"1s\" to \"1h\""), "{often}");

@@ -1,5 +1,7 @@
 //! Letters with copies, and answers that tell little: the adapter for e-mail between a real Dovecot and a real Postfix.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::threads::{Mailbox, field};
@@ -101,4 +103,59 @@ async fn a_delay_and_a_lost_copy_leave_the_letter_on_its_way() {
     mailbox.receive("Message-ID: <last@example.com>\r\n", "after everything").await;
     let statuses = mailbox.client.get("/v1/interactions?type=message.status").await.json();
     assert_eq!(statuses["interactions"].as_array().unwrap().len(), 4, "sent, late, copy lost, delivered: {statuses}");
+}
+
+#[tokio::test]
+async fn dots_and_long_lines_arrive_as_they_were_written() {
+    let mailbox = Mailbox::open().await;
+    let text = format!(".\n..\n.hidden\nFrom here\n{}", "x".repeat(3_000));
+    let (_, letter) = mailbox.send(1, json!({ "message": { "parts": [{ "type": "text", "text": text }] } })).await;
+    assert!(letter.lines().all(|line| line.len() <= 998), "RFC 5322, 2.1.1");
+    assert!(letter.replace("=\n", "").contains(&format!("\n{text}\n")), "{letter}");
+}
+
+/// A mail with a file of that type, in base64.
+fn with_file(subject: &str, content_type: &str, content: &[u8]) -> String {
+    let encoded = STANDARD.encode(content);
+    let lines: String =
+        encoded.as_bytes().chunks(76).flat_map(|line| [std::str::from_utf8(line).unwrap(), "\r\n"]).collect();
+    format!(
+        "From: ann@example.com\r\nTo: support@example.com\r\nMessage-ID: <{subject}@example.com>\r\nSubject: {subject}\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nlarge\r\n--b\r\nContent-Type: {content_type}\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{lines}--b--\r\n"
+    )
+}
+
+/// What Outlook makes of one file: its beginning, its name, its content.
+fn package(content: &[u8]) -> Vec<u8> {
+    let attribute = |number: u32, value: &[u8]| {
+        let length = u32::try_from(value.len()).unwrap();
+        [&[2][..], &number.to_le_bytes(), &length.to_le_bytes(), value, &[0, 0]].concat()
+    };
+    let file =
+        [attribute(0x0006_9002, &[0; 14]), attribute(0x0001_8010, b"large.bin\0"), attribute(0x0006_800f, content)];
+    [&0x223e_9f78_u32.to_le_bytes()[..], &[1, 0], &file.concat()].concat()
+}
+
+#[tokio::test]
+async fn mails_as_large_as_they_may_be_come_in_whole() {
+    const BYTES: usize = 17 << 20;
+    let mailbox = Mailbox::open().await;
+    let content = vec![7; BYTES];
+    let head = "From: ann@example.com\r\nMessage-ID: <text@example.com>\r\nSubject: text\r\n\r\n";
+    let text = format!("{head}{}", "So it goes on and on.\r\n".repeat(1_000_000));
+    mailbox.dovecot.deliver(&[
+        with_file("file", "application/pdf", &content),
+        with_file("package", "application/ms-tnef", &package(&content)),
+        text.clone(),
+    ]);
+    let of = |subject: &'static str| move |event: &Value| event["data"]["message"]["subject"] == subject;
+    let file = mailbox.event("message.received", of("file")).await;
+    assert_eq!(file["data"]["message"]["parts"][1]["bytes"], BYTES, "{}", file["data"]["metadata"]);
+    let package = mailbox.event("message.received", of("package")).await;
+    let unpacked = &package["data"]["message"]["parts"][2];
+    assert_eq!((&unpacked["name"], &unpacked["bytes"]), (&json!("large.bin"), &json!(BYTES)), "{package}");
+    let cut = mailbox.event("message.received", of("text")).await;
+    assert_eq!(cut["data"]["metadata"]["incomplete"], "text");
+    assert_eq!(cut["data"]["message"]["parts"][1]["bytes"], text.len(), "the mail as a whole is kept");
 }

@@ -76,12 +76,12 @@ async fn what_is_not_delivered_in_time_goes_on_and_a_late_delivery_is_told() {
 async fn what_is_delivered_in_time_stays_where_it_is() {
     let stage = Stage::start().await;
     stage.writes_by_wa("wamid.1", "hi").await;
-    let delivered = stage.send(&then_wa("first", "2s")).await;
+    let delivered = stage.send(&then_wa("first", "5s")).await;
     stage.reaches(&delivered, "sent").await;
     stage.sms_receipt(&delivered, "delivered").await;
     stage.reaches(&delivered, "delivered").await;
     // Its clock is later than that of the one before: once it went on, the other one's time was over, too.
-    let silent = stage.send(&then_wa("second", "2s")).await;
+    let silent = stage.send(&then_wa("second", "5s")).await;
     said(&stage.wa, "second", wa_text).await;
     assert_eq!(stage.message(&delivered).await["ways"].as_array().unwrap().len(), 1);
     assert_eq!(stage.message(&silent).await["ways"].as_array().unwrap().len(), 2);

@@ -60,8 +60,10 @@ impl Body {
             }
         }
         let html = is_html.then(|| htmls.join("\n"));
-        for file in &mut files {
-            file.cid = html.as_deref().and_then(|html| cid(html, &file.name));
+        for place in 0..files.len() {
+            // Of several files of one name, the first is meant.
+            let is_first = files[..place].iter().all(|before: &Enclosure| before.name != files[place].name);
+            files[place].cid = html.as_deref().filter(|_| is_first).and_then(|html| cid(html, &files[place].name));
         }
         Ok(Self { text: clean(&texts.join("\n\n")), html: html.map(|html| clean(&html)), files })
     }

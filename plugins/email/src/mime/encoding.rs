@@ -67,11 +67,23 @@ pub(crate) fn to_text(charset: Option<&str>, bytes: &[u8]) -> String {
     let label = label.as_deref().unwrap_or_default();
     let is_open = matches!(label, "" | "us-ascii" | "ascii" | "unknown-8bit" | "x-unknown" | "utf-8" | "utf8");
     let text = match std::str::from_utf8(bytes) {
-        Ok(text) if is_open => text.to_owned(),
-        _ if label.starts_with("utf-8") || label == "utf8" => String::from_utf8_lossy(bytes).into_owned(),
+        // Western text that is valid UTF-8 by chance means nothing: the label lies.
+        Ok(text) if is_open || is_western(label) => text.to_owned(),
+        _ if label.starts_with("utf-8") || label == "utf8" => broken_utf8(bytes),
         _ => charset_decoder(label.as_bytes()).unwrap_or(western())(bytes),
     };
     crate::text::clean(&text)
+}
+
+fn is_western(label: &str) -> bool {
+    matches!(label, "iso-8859-1" | "iso-8859-15" | "latin1" | "windows-1252" | "cp1252")
+}
+
+/// With a single character beyond ASCII that can be read it is UTF-8 with a fault; with none it never was.
+fn broken_utf8(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let is_utf8 = text.chars().any(|c| !c.is_ascii() && c != char::REPLACEMENT_CHARACTER);
+    if is_utf8 { text.into_owned() } else { western()(bytes) }
 }
 
 /// What most mail without a label is written in.
@@ -175,6 +187,8 @@ mod tests {
         assert_eq!(to_text(Some("x-no-such-thing"), b"\xe4"), "ä");
         assert_eq!(to_text(None, "ä".as_bytes()), "ä");
         assert_eq!(to_text(Some("us-ascii"), b"\xe4"), "ä");
-        assert_eq!(to_text(Some("utf-8"), b"a\xffb\0c"), "a\u{fffd}bc");
+        assert_eq!(to_text(Some("utf-8"), b"a\xffb\0c \xc3\xa4"), "a\u{fffd}bc ä");
+        assert_eq!(to_text(Some("utf-8"), b"Gr\xfc\xdfe \x80"), "Grüße €");
+        assert_eq!(to_text(Some("iso-8859-1"), "Grüße €".as_bytes()), "Grüße €");
     }
 }

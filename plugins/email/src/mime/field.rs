@@ -12,7 +12,6 @@ const ADDRESSES_MAX: usize = 500;
 const ADDRESS_BYTES_MAX: usize = 320;
 const NAME_CHARS_MAX: usize = 200;
 const ID_BYTES_MAX: usize = 998;
-const IDS_MAX: usize = 200;
 
 /// A mailbox: the address with its domain in lower case and in ASCII, and the name that the sender gave it.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +68,9 @@ pub(super) fn addresses(value: &[u8]) -> Vec<Address> {
 pub(super) fn ids(value: &str, ids: &mut Vec<String>) {
     let bracketed = value.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
     let before = ids.len();
-    ids.extend(bracketed.filter_map(id).take(IDS_MAX));
+    ids.extend(bracketed.filter_map(id));
     if ids.len() == before && !value.contains('<') {
-        ids.extend(value.split_whitespace().filter(|word| word.contains('@')).filter_map(id).take(IDS_MAX));
+        ids.extend(value.split_whitespace().filter(|word| word.contains('@')).filter_map(id));
     }
 }
 
@@ -98,7 +97,11 @@ impl MediaType {
         let disposition = headers.parameters("content-disposition").unwrap_or_default();
         Self {
             name: content_type.essence().unwrap_or_else(|| fallback.to_owned()),
-            file_name: disposition.name("filename").or_else(|| content_type.name("name")),
+            file_name: headers
+                .continued("content-disposition", "filename")
+                .or_else(|| disposition.name("filename"))
+                .or_else(|| headers.continued("content-type", "name"))
+                .or_else(|| content_type.name("name")),
             field: disposition.name("name"),
             parameters: content_type.all,
             disposition: Some(disposition.main).filter(|word| !word.is_empty()),

@@ -10,6 +10,8 @@ use super::field::{Address, Parameters, addresses};
 /// Of one header block; what comes after is no header any more but still no body.
 const BLOCK_MAX: usize = 256 << 10;
 const FIELDS_MAX: usize = 2000;
+/// Of one name: the last ones, which are the nearest.
+const IDS_MAX: usize = 400;
 /// Of one field: more is cut.
 const FIELD_MAX: usize = 64 << 10;
 
@@ -93,6 +95,7 @@ impl<'a> Headers<'a> {
         for raw in self.all_raw(name) {
             super::field::ids(&String::from_utf8_lossy(&raw), &mut ids);
         }
+        ids.drain(..ids.len().saturating_sub(IDS_MAX));
         ids
     }
 
@@ -101,6 +104,11 @@ impl<'a> Headers<'a> {
         let raw = self.raw(name)?;
         let date = MessageStream::new(&raw).parse_date().into_datetime().filter(mail_parser::DateTime::is_valid)?;
         date.to_timestamp().checked_mul(1000)
+    }
+
+    /// A parameter of that field that is written in pieces.
+    pub(super) fn continued(&self, name: &str, parameter: &str) -> Option<String> {
+        super::continued::value(&self.raw(name)?, parameter).filter(|value| !value.trim().is_empty())
     }
 
     /// `Content-Type` or `Content-Disposition`.
@@ -191,6 +199,14 @@ mod tests {
         assert_eq!(headers.ids("references"), ["a@x", "b@x", "cd@x"]);
         assert_eq!(headers.ids("in-reply-to"), ["a.b@c"]);
         assert_eq!(headers.ids("x"), ["e@x"]);
+    }
+
+    #[test]
+    fn of_many_ids_the_last_are_kept() {
+        let many: String = (0..3_000).map(|n| format!(" <{n}@x>")).collect();
+        let field = format!("References:{many}\n");
+        let ids = Headers::of_block(field.as_bytes()).ids("references");
+        assert_eq!((ids.len(), ids.last().map(String::as_str)), (IDS_MAX, Some("2999@x")));
     }
 
     #[test]

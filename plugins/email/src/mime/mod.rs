@@ -3,6 +3,7 @@
 //! One pass over the bytes, nothing is decoded and nothing copied; what the limits cut off is told and not lost, for the
 //! mail as a whole is kept then.
 
+mod continued;
 mod encoding;
 mod field;
 mod flowed;
