@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::mail::dovecot::Port;
 use crate::support::{Backend, Behaviour, ConfigBuilder, Delivery, Gateway, Telegram};
 
 const BOT: Telegram = Telegram("bot");
@@ -115,8 +116,10 @@ async fn a_backend_that_is_busy_delays_nobody() {
 
 #[tokio::test]
 async fn a_backend_whose_port_is_closed_delays_nobody() {
-    let (healthy, sick) = (Backend::start().await, Backend::start().await);
-    let address = sick.address;
+    // Nobody else gets it while it is closed.
+    let port = Port::claim();
+    let address = ([127, 0, 0, 1], port.number()).into();
+    let (healthy, sick) = (Backend::start().await, Backend::start_on(address).await);
     let gateway = Gateway::start(two_backends(&healthy, &sick)).await;
     drop(sick);
     everybody_writes(&gateway).await;

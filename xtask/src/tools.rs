@@ -25,6 +25,13 @@ pub(crate) fn say(text: &str) {
 /// Runs cargo in the repository, and fails with it.
 pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: &[S]) -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo told about this program: build scripts take it for a change, and half of the gateway is compiled again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     run(command.args(arguments).current_dir(root()))
 }
 

@@ -3,7 +3,7 @@
 mod amazon;
 mod checking;
 #[path = "../../support/dovecot.rs"]
-mod dovecot;
+pub mod dovecot;
 mod fetching;
 mod flooding;
 mod letters;
