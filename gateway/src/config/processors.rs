@@ -25,6 +25,7 @@ fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Proce
     });
     let ways =
         section.text("direction", |text| choice(text, &[("in", Ways::In), ("out", Ways::Out), ("both", Ways::Both)]));
+    let channels = patterns::channels(section, channels);
     let processor = Processor {
         name: section.name().to_owned(),
         plugin: plugin?,
@@ -34,7 +35,7 @@ fn processor(section: &Section<'_>, channels: &[String]) -> Option<(usize, Proce
         grants,
         on_failure: on_failure.unwrap_or(OnFailure::Hold),
         ways: ways.unwrap_or(Ways::Both),
-        channels: patterns::channels(section, channels),
+        channels,
     };
     Some((section.begins_at(), processor))
 }
