@@ -353,6 +353,7 @@ async fn rebind(gateway: Arc<Gateway>) {
         for problem in gateway.processors.bind(&gateway.plugins, &gateway.config.plugins.limits) {
             tracing::error!(%problem, "a processor does not fit its new plugin and keeps the old one");
         }
+        tracing::info!("changed plugins are in use");
     }
 }
 

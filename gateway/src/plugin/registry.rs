@@ -150,8 +150,7 @@ impl Plugins {
             next
         });
         self.changed.send_modify(|count| *count += 1);
-        // Told once it is true: who reads this may count on the next call being the new one's.
-        tracing::info!(plugin = %plugin.name, version = plugin.manifest.version, digest = &plugin.digest[..12], "plugin in use");
+        tracing::info!(plugin = %plugin.name, version = plugin.manifest.version, digest = &plugin.digest[..12], "plugin loaded");
     }
 
     fn changed_files(&self) -> Vec<PathBuf> {
