@@ -273,6 +273,7 @@ async fn a_slow_provider_is_a_timeout_before_the_wall() {
 async fn a_name_that_is_never_resolved_is_a_timeout_before_the_wall() {
     let hangs = Egress::resolving_by(Arc::new(|name| {
         assert!(name.ends_with(".slow.example"), "{name}");
+        // Longer than any test takes: no answer comes.
         std::thread::sleep(Duration::from_secs(600));
         Ok(Vec::new())
     }));

@@ -37,6 +37,7 @@ fn publish(gateway: &Gateway, component: &[u8]) {
 async fn in_use(client: &Client, channel: &str, build: &str) {
     let swapped = async {
         while request(client, channel, "build", "", &[]).await.expect(200).body != build {
+            // Which build answers, only its answers tell.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
